@@ -1,0 +1,78 @@
+package link
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+)
+
+// maxLine bounds one message. A plan with 17 regions and all lists stays below 64 KiB.
+const maxLine = 1 << 20
+
+// ErrVersion: the other side speaks another version of the protocol.
+var ErrVersion = errors.New("link: protocol version differs")
+
+// Conn sends and receives messages. Send may be called by many goroutines,
+// Receive by one.
+type Conn struct {
+	c  net.Conn
+	r  *bufio.Scanner
+	mu sync.Mutex
+}
+
+// NewConn wraps a stream connection.
+func NewConn(c net.Conn) *Conn {
+	s := bufio.NewScanner(c)
+	s.Buffer(make([]byte, 0, 4096), maxLine)
+	return &Conn{c: c, r: s}
+}
+
+// Send writes one message as one line.
+func (c *Conn) Send(m Message) error {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("link: encode %s: %w", m.Type, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, err = c.c.Write(append(b, '\n'))
+	return err
+}
+
+// Receive waits for the next message. It returns net.ErrClosed when the other
+// side has gone. A message of an unknown type is returned like any other.
+func (c *Conn) Receive() (Message, error) {
+	if !c.r.Scan() {
+		if err := c.r.Err(); err != nil {
+			return Message{}, err
+		}
+		return Message{}, net.ErrClosed
+	}
+	var m Message
+	if err := json.NewDecoder(bytes.NewReader(c.r.Bytes())).Decode(&m); err != nil {
+		return Message{}, fmt.Errorf("link: bad message: %w", err)
+	}
+	return m, nil
+}
+
+// Handshake exchanges hello messages and returns the other side's.
+func (c *Conn) Handshake(pid int) (Message, error) {
+	if err := c.Send(Message{Type: Hello, Version: Version, PID: pid}); err != nil {
+		return Message{}, err
+	}
+	m, err := c.Receive()
+	if err != nil {
+		return Message{}, err
+	}
+	if m.Type != Hello || m.Version != Version {
+		return m, fmt.Errorf("%w: ours is %d, theirs %d", ErrVersion, Version, m.Version)
+	}
+	return m, nil
+}
+
+// Close ends the connection.
+func (c *Conn) Close() error { return c.c.Close() }
