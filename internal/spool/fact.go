@@ -70,10 +70,11 @@ type Fact struct {
 
 // Reasons in an ended fact.
 const (
-	EndStop    = "stop"
-	EndIdle    = "idle"
-	EndRemoved = "removed"
-	EndRefused = "refused"
-	EndRoom    = "room"
-	EndFault   = "fault"
+	EndStop      = "stop"
+	EndIdle      = "idle"
+	EndRemoved   = "removed"
+	EndRefused   = "refused"
+	EndRoom      = "room"
+	EndFault     = "fault"
+	EndUnreached = "unreached" // the room server did not come back
 )

@@ -1,0 +1,122 @@
+// Package config holds the typed, immutable settings of `tapedeck serve`.
+// Later sources win: built-in defaults, the YAML file, environment variables
+// (TAPEDECK_CONF_<KEY>, nested keys joined by two underscores), flags. A key
+// that nobody knows is an error, so that a typo never silently changes
+// nothing. docs/ops/configuration.md lists every key.
+package config
+
+import (
+	"time"
+)
+
+// Config is the whole of it. The zero value of most members means "default".
+type Config struct {
+	Data     string    `koanf:"data"`   // folder of everything that has to survive a restart
+	Listen   string    `koanf:"listen"` // host:port of the HTTP API
+	Log      Log       `koanf:"log"`
+	NATS     NATS      `koanf:"nats"`
+	LiveKit  LiveKit   `koanf:"livekit"`
+	Worker   string    `koanf:"worker"` // path of tapedeck-worker; default: beside tapedeck
+	Spool    Spool     `koanf:"spool"`
+	Node     Node      `koanf:"node"`
+	Egress   Egress    `koanf:"egress"`
+	Accounts []Account `koanf:"accounts"`
+}
+
+// Log says how to log.
+type Log struct {
+	Level  string `koanf:"level"`  // debug, info, warn, error
+	Format string `koanf:"format"` // text, json
+}
+
+// NATS is the control plane. With an empty URL an embedded server runs.
+type NATS struct {
+	URL         string `koanf:"url"`         // nats://host:4222[,...]
+	Credentials string `koanf:"credentials"` // path of a .creds file
+	Replicas    int    `koanf:"replicas"`    // of every stream: 1, 3 or 5
+}
+
+// LiveKit configures the embedded development server. It runs when no account
+// is configured, or when Embedded is set.
+type LiveKit struct {
+	Embedded bool `koanf:"embedded"`
+	Port     int  `koanf:"port"` // 0: 7880 if free, else any
+}
+
+// Spool is where recordings wait until their destination has them.
+type Spool struct {
+	Dir       string        `koanf:"dir"`         // default: <data>/spool
+	MinFreeMB int           `koanf:"min_free_mb"` // new recordings are refused below this
+	Keep      time.Duration `koanf:"keep"`        // how long journals of finished recordings stay
+}
+
+// Node bounds what this machine takes on.
+type Node struct {
+	Region string  `koanf:"region"` // CN, AP, EU, NA or empty
+	Cores  float64 `koanf:"cores"`  // processor cores given to recordings; 0: all
+	OnStop string  `koanf:"on_stop"` // "finish" or "leave" running recordings at a clean stop; empty: finish with the embedded LiveKit server, else leave
+}
+
+// Egress allows outbound connections to address ranges that are refused by
+// default: private, loopback, link-local.
+type Egress struct {
+	Allow []string `koanf:"allow"` // CIDR
+}
+
+// Account is a customer: the user of HTTP Basic authentication.
+type Account struct {
+	CustomerID string   `koanf:"customer_id"`
+	Secrets    []string `koanf:"secrets"` // "sha256:<64 hex>" of each valid secret, two at most
+	Inactive   bool     `koanf:"inactive"`
+	Rate       int      `koanf:"rate"` // requests a second; 0: 10
+	Apps       []App    `koanf:"apps"`
+}
+
+// App is an App ID of an account.
+type App struct {
+	ID       string  `koanf:"id"`
+	Disabled bool    `koanf:"disabled"`
+	Quota    int     `koanf:"quota"` // concurrent recordings; 0: 50
+	LiveKit  Room    `koanf:"livekit"`
+	Storage  Storage `koanf:"storage"`
+}
+
+// Room is the LiveKit deployment of an app.
+type Room struct {
+	URL    string `koanf:"url"` // ws:// or wss://
+	Key    string `koanf:"key"`
+	Secret string `koanf:"secret"`
+}
+
+// Storage overrides where a vendor number leads.
+type Storage struct {
+	// Endpoints maps a vendor number, or "*" for all but 11, to
+	// http(s)://host[:port] of an S3-compatible service or file:///folder.
+	Endpoints map[string]string `koanf:"endpoints"`
+}
+
+// Default returns the built-in settings.
+func Default() Config {
+	return Config{
+		Data:   "./tapedeck-data",
+		Listen: "127.0.0.1:8080",
+		Log:    Log{Level: "info", Format: "text"},
+		NATS:   NATS{Replicas: 1},
+		Spool:  Spool{MinFreeMB: 512, Keep: 24 * time.Hour},
+	}
+}
+
+// Development reports whether no account is configured, so that one has to be
+// generated.
+func (c Config) Development() bool { return len(c.Accounts) == 0 }
+
+// EmbedLiveKit reports whether the in-process LiveKit server is wanted.
+func (c Config) EmbedLiveKit() bool { return c.LiveKit.Embedded || c.Development() }
+
+// FinishOnStop reports whether running recordings end with a clean stop.
+func (c Config) FinishOnStop() bool {
+	if c.Node.OnStop == "" {
+		return c.EmbedLiveKit()
+	}
+	return c.Node.OnStop == "finish"
+}

@@ -1,0 +1,101 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+)
+
+// secretForm is how a secret is written down: never in clear.
+var secretForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+// Validate reports every mistake at once; each line names the key and says
+// what to change.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+	}
+	if c.Data == "" {
+		bad("data", "is empty; name a folder")
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		bad("listen", "%q is not host:port", c.Listen)
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
+		bad("log.level", "%q is none of debug, info, warn, error", c.Log.Level)
+	}
+	if !slices.Contains([]string{"text", "json"}, c.Log.Format) {
+		bad("log.format", "%q is neither text nor json", c.Log.Format)
+	}
+	if !slices.Contains([]int{1, 3, 5}, c.NATS.Replicas) {
+		bad("nats.replicas", "%d is none of 1, 3, 5", c.NATS.Replicas)
+	}
+	if c.NATS.URL == "" && c.NATS.Replicas != 1 {
+		bad("nats.replicas", "the embedded server has one copy; give nats.url for more")
+	}
+	if !slices.Contains([]string{"", "finish", "leave"}, c.Node.OnStop) {
+		bad("node.on_stop", "%q is neither finish nor leave", c.Node.OnStop)
+	}
+	if !slices.Contains([]string{"", "CN", "AP", "EU", "NA"}, c.Node.Region) {
+		bad("node.region", "%q is none of CN, AP, EU, NA", c.Node.Region)
+	}
+	for i, a := range c.Egress.Allow {
+		if _, err := netip.ParsePrefix(a); err != nil {
+			bad(fmt.Sprintf("egress.allow[%d]", i), "%q is not a CIDR range such as 10.0.0.0/8", a)
+		}
+	}
+	c.validateAccounts(bad)
+	return errors.Join(errs...)
+}
+
+func (c Config) validateAccounts(bad func(key, format string, args ...any)) {
+	customers, apps := map[string]bool{}, map[string]bool{}
+	for i, a := range c.Accounts {
+		at := fmt.Sprintf("accounts[%d]", i)
+		if a.CustomerID == "" || customers[a.CustomerID] {
+			bad(at+".customer_id", "is empty or used twice")
+		}
+		customers[a.CustomerID] = true
+		if len(a.Secrets) == 0 || len(a.Secrets) > 2 {
+			bad(at+".secrets", "needs one or two entries; `tapedeck keygen` makes them")
+		}
+		for j, s := range a.Secrets {
+			if !secretForm.MatchString(s) {
+				bad(fmt.Sprintf("%s.secrets[%d]", at, j), "must be sha256:<64 hex digits>; `tapedeck keygen` prints one")
+			}
+		}
+		for j, p := range a.Apps {
+			validateApp(fmt.Sprintf("%s.apps[%d]", at, j), p, apps, bad)
+		}
+	}
+}
+
+func validateApp(at string, p App, seen map[string]bool, bad func(key, format string, args ...any)) {
+	if p.ID == "" || seen[p.ID] {
+		bad(at+".id", "is empty or used twice")
+	}
+	seen[p.ID] = true
+	if u, err := url.Parse(p.LiveKit.URL); err != nil || (u.Scheme != "ws" && u.Scheme != "wss") || u.Host == "" {
+		bad(at+".livekit.url", "%q is not a ws:// or wss:// address", p.LiveKit.URL)
+	}
+	if p.LiveKit.Key == "" || p.LiveKit.Secret == "" {
+		bad(at+".livekit", "key and secret are needed to join rooms")
+	}
+	for vendor, e := range p.Storage.Endpoints {
+		if n, err := strconv.Atoi(vendor); vendor != "*" && (err != nil || n < 0 || n > 11) {
+			bad(at+".storage.endpoints", "%q is no vendor number", vendor)
+		}
+		u, err := url.Parse(e)
+		local := err == nil && u.Scheme == "file" && u.Host == "" && len(u.Path) > 1
+		remote := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+		if !local && !remote {
+			bad(at+".storage.endpoints."+vendor, "%q is neither http(s)://host[:port] nor file:///folder", e)
+		}
+	}
+}
