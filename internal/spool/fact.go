@@ -13,6 +13,10 @@ const (
 	FactClosed FactType = "closed" // a file is complete under its final name
 	FactIndex  FactType = "index"  // a playlist or MPD was replaced
 	FactEnded  FactType = "ended"  // the worker wrote everything it will
+
+	// FactUnreadable is never written: ReadJournal returns it for a line that
+	// cannot be understood.
+	FactUnreadable FactType = "unreadable"
 )
 
 // FileKind says what a closed file or index is.
@@ -33,6 +37,10 @@ const (
 type Fact struct {
 	Type FactType `json:"t"`
 	At   int64    `json:"at"` // Unix µs when the line was written
+
+	// Offset is where the line begins in journal.log. It is set when a fact is
+	// read and is no part of the line.
+	Offset int64 `json:"-"`
 
 	// opened
 	Version     int    `json:"v,omitempty"`

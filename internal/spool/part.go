@@ -1,0 +1,238 @@
+package spool
+
+import (
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+)
+
+// rereadLimit bounds what Close reads again to hash. Beyond it a file closes
+// without hashes: an MP4 of hours must be final at once, and who ships it
+// reads all of it anyway.
+const rereadLimit = 128 << 20 // bytes
+
+// FileInfo describes a finished file. The hashes are lower-case hex; they are
+// empty for a file above 128 MiB that was not written in one sequence.
+type FileInfo struct {
+	Size   int64 // bytes
+	SHA256 string
+	MD5    string
+}
+
+// Part is a file that is being written, under its final name + ".part". Its
+// methods may be called by many goroutines, though writes are not buffered:
+// hand it large pieces.
+type Part struct {
+	name  string
+	final string
+
+	mu     sync.Mutex
+	f      *os.File
+	size   int64 // where Write goes on
+	sha    hash.Hash
+	md     hash.Hash
+	reread bool // the running hashes do not describe the file any more
+	done   bool
+}
+
+// CreatePart begins a file. A left-over .part of the same name is overwritten.
+func (d *Dir) CreatePart(name string) (*Part, error) {
+	return d.openPart(name, os.O_CREATE|os.O_TRUNC)
+}
+
+// ResumePart opens a .part that a crash left behind, for recovery. Write goes
+// on at its end.
+func (d *Dir) ResumePart(name string) (*Part, error) {
+	p, err := d.openPart(name, 0)
+	if err != nil {
+		return nil, err
+	}
+	size, err := p.f.Seek(0, io.SeekEnd)
+	if err != nil {
+		_ = p.f.Close()
+		return nil, fault("resume "+name, err)
+	}
+	p.size, p.reread = size, true
+	return p, nil
+}
+
+func (d *Dir) openPart(name string, flag int) (*Part, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	final := d.FilePath(name)
+	f, err := os.OpenFile(final+partSuffix, os.O_RDWR|flag, fileMode)
+	if err != nil {
+		return nil, fault("open "+name+partSuffix, err)
+	}
+	return &Part{name: name, final: final, f: f, sha: sha256.New(), md: md5.New()}, nil
+}
+
+// Parts returns the final names of all files with a .part left behind, sorted.
+func (d *Dir) Parts() ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(d.Path(), filesName))
+	if err != nil {
+		return nil, fault("list the parts", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if n, ok := strings.CutSuffix(e.Name(), partSuffix); ok {
+			names = append(names, n)
+		}
+	}
+	sort.Strings(names)
+	return names, nil
+}
+
+// Name returns the final name.
+func (p *Part) Name() string { return p.name }
+
+// File returns the open file, for recovery that needs more than this type
+// offers. The hashes are taken anew at Close.
+func (p *Part) File() *os.File {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reread = true
+	return p.f
+}
+
+// Size returns where the next Write begins, in bytes.
+func (p *Part) Size() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.size
+}
+
+// Write appends b. After an error the file holds what was written before.
+func (p *Part) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n, err := p.f.WriteAt(b, p.size)
+	p.size += int64(n)
+	if !p.reread {
+		_, _ = p.sha.Write(b[:n])
+		_, _ = p.md.Write(b[:n])
+	}
+	return n, fault("write "+p.name, err)
+}
+
+// WriteAt writes b at off. It does not move the place of the next Write unless
+// it reaches beyond it.
+func (p *Part) WriteAt(b []byte, off int64) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reread = true
+	n, err := p.f.WriteAt(b, off)
+	p.size = max(p.size, off+int64(n))
+	return n, fault("write "+p.name, err)
+}
+
+// ReadAt reads what was written (io.ReaderAt).
+func (p *Part) ReadAt(b []byte, off int64) (int, error) { return p.f.ReadAt(b, off) }
+
+// Truncate cuts the file; the next Write begins at size.
+func (p *Part) Truncate(size int64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reread = true
+	if err := p.f.Truncate(size); err != nil {
+		return fault("cut "+p.name, err)
+	}
+	p.size = size
+	return nil
+}
+
+// Sync makes what was written so far durable, for files that are recovered
+// from a .part rather than made again.
+func (p *Part) Sync() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return fault("sync "+p.name, fdatasync(p.f))
+}
+
+// Close makes the file durable under its final name: sync, rename, sync of the
+// folder. When it fails the .part stays and recovery will find it.
+func (p *Part) Close() (FileInfo, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done {
+		return FileInfo{}, fmt.Errorf("spool: close %s: %w", p.name, os.ErrClosed)
+	}
+	p.done = true
+	info, err := p.seal()
+	if cerr := p.f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(p.final+partSuffix, p.final)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(p.final))
+	}
+	if err != nil {
+		return FileInfo{}, fault("close "+p.name, err)
+	}
+	return info, nil
+}
+
+func (p *Part) seal() (FileInfo, error) {
+	st, err := p.f.Stat()
+	if err != nil {
+		return FileInfo{}, err
+	}
+	info := FileInfo{Size: st.Size()}
+	if p.reread {
+		if st.Size() > rereadLimit {
+			return info, p.f.Sync()
+		}
+		p.sha.Reset()
+		p.md.Reset()
+		if _, err := io.Copy(io.MultiWriter(p.sha, p.md), io.NewSectionReader(p.f, 0, st.Size())); err != nil {
+			return FileInfo{}, err
+		}
+	}
+	info.SHA256 = hex.EncodeToString(p.sha.Sum(nil))
+	info.MD5 = hex.EncodeToString(p.md.Sum(nil))
+	return info, p.f.Sync()
+}
+
+// Discard removes the .part. After Close it does nothing.
+func (p *Part) Discard() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done {
+		return nil
+	}
+	p.done = true
+	err := p.f.Close()
+	if rerr := os.Remove(p.final + partSuffix); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
+		err = rerr
+	}
+	return fault("discard "+p.name, err)
+}
+
+// Replace puts content under name so that a reader or a crash finds the old or
+// the new file, whole.
+func (d *Dir) Replace(name string, content []byte) (FileInfo, error) {
+	if err := checkName(name); err != nil {
+		return FileInfo{}, err
+	}
+	if err := replaceFile(d.FilePath(name), content); err != nil {
+		return FileInfo{}, fault("replace "+name, err)
+	}
+	sha, md := sha256.Sum256(content), md5.Sum(content)
+	return FileInfo{
+		Size:   int64(len(content)),
+		SHA256: hex.EncodeToString(sha[:]),
+		MD5:    hex.EncodeToString(md[:]),
+	}, nil
+}
