@@ -1,0 +1,167 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+
+	"tapedeck/internal/session"
+)
+
+const (
+	placeSubject = "node.place"
+	placeQueue   = "nodes"
+
+	// A full node refuses; the queue group then picks another with luck.
+	placeTries = 3
+)
+
+func ownerSubject(sid string) string { return "rec.sess." + sid }
+
+// Kinds of commands.
+const (
+	CommandStop   = "stop"
+	CommandUpdate = "update"
+	CommandLayout = "layout"
+)
+
+// Command is a question to the owner of a recording.
+type Command struct {
+	Kind         string                `json:"kind"`
+	Async        bool                  `json:"async,omitempty"` // stop: answer at once
+	Subscription *session.Subscription `json:"subscription,omitempty"`
+	Layout       *session.Layout       `json:"layout,omitempty"`
+}
+
+// Reply is the owner's answer. Code is 0 or a code of spec/errors.md 3.
+type Reply struct {
+	Code   int     `json:"code"`
+	Record *Record `json:"record,omitempty"`
+}
+
+type placeReply struct {
+	Node   string `json:"node"`
+	Reason string `json:"reason,omitempty"` // of a refusal
+}
+
+// Place asks the nodes to take the recording sid, which was claimed before.
+// When it returns nil, a worker was started for it. Errors: ErrNoNode at once
+// when no node is there; *ErrRefused.
+func (l *Ledger) Place(ctx context.Context, sid string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	var refusal *ErrRefused
+	for range placeTries {
+		m, err := l.nc.RequestWithContext(ctx, placeSubject, []byte(sid))
+		if errors.Is(err, nats.ErrNoResponders) {
+			if refusal != nil {
+				return refusal
+			}
+			return ErrNoNode
+		}
+		if err != nil {
+			return fmt.Errorf("ledger: place recording %s: %w", sid, err)
+		}
+		var r placeReply
+		if err := json.Unmarshal(m.Data, &r); err != nil {
+			return fmt.Errorf("ledger: place recording %s: bad answer: %w", sid, err)
+		}
+		if r.Reason == "" {
+			return nil
+		}
+		again := refusal != nil && refusal.Node == r.Node
+		refusal = &ErrRefused{Node: r.Node, Reason: r.Reason}
+		if again {
+			break
+		}
+	}
+	return refusal
+}
+
+// ServePlace answers Place for the node called name. An error of take is the
+// reason of the refusal, which operators read. unsub waits for calls under way.
+func (l *Ledger) ServePlace(name string, take func(ctx context.Context, sid string) error) (unsub func(), err error) {
+	return l.serve(placeSubject, placeQueue, func(ctx context.Context, m []byte) any {
+		r := placeReply{Node: name}
+		if err := take(ctx, string(m)); err != nil {
+			r.Reason = err.Error()
+		}
+		return r
+	})
+}
+
+// Ask puts a command to the owner of sid and waits for the answer as long as
+// ctx allows. ErrNoOwner comes at once when nobody serves the recording.
+func (l *Ledger) Ask(ctx context.Context, sid string, c Command) (Reply, error) {
+	body, err := json.Marshal(c)
+	if err != nil {
+		return Reply{}, fmt.Errorf("ledger: encode command: %w", err)
+	}
+	m, err := l.nc.RequestWithContext(ctx, ownerSubject(sid), body)
+	if errors.Is(err, nats.ErrNoResponders) {
+		return Reply{}, ErrNoOwner
+	}
+	if err != nil {
+		return Reply{}, fmt.Errorf("ledger: ask the owner of recording %s: %w", sid, err)
+	}
+	var r Reply
+	if err := json.Unmarshal(m.Data, &r); err != nil {
+		return Reply{}, fmt.Errorf("ledger: answer of the owner of recording %s: %w", sid, err)
+	}
+	return r, nil
+}
+
+// ServeSession answers Ask for sid; calls run side by side. unsub ends the
+// contexts of calls under way and waits for them, so answer must not call it.
+func (l *Ledger) ServeSession(sid string, answer func(context.Context, Command) Reply) (unsub func(), err error) {
+	return l.serve(ownerSubject(sid), "", func(ctx context.Context, m []byte) any {
+		var c Command
+		if err := json.Unmarshal(m, &c); err != nil {
+			l.log.Error("a command cannot be read", "sid", sid, "error", err)
+			return Reply{Code: codeBad}
+		}
+		return answer(ctx, c)
+	})
+}
+
+// codeBad answers a command that this build cannot read (errors.md 3, code 62).
+const codeBad = 62
+
+func (l *Ledger) serve(subject, queue string, answer func(context.Context, []byte) any) (func(), error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var calls sync.WaitGroup
+	handle := func(m *nats.Msg) {
+		calls.Go(func() {
+			body, err := json.Marshal(answer(ctx, m.Data))
+			if err == nil {
+				err = m.Respond(body)
+			}
+			if err != nil {
+				l.log.Warn("cannot answer", "subject", subject, "error", err)
+			}
+		})
+	}
+	var sub *nats.Subscription
+	var err error
+	if queue == "" {
+		sub, err = l.nc.Subscribe(subject, handle)
+	} else {
+		sub, err = l.nc.QueueSubscribe(subject, queue, handle)
+	}
+	if err == nil {
+		err = l.nc.Flush() // the server knows of it before anybody is told
+	}
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("ledger: serve %s: %w", subject, err)
+	}
+	return func() {
+		_ = sub.Unsubscribe()
+		cancel()
+		calls.Wait()
+	}, nil
+}
