@@ -1,0 +1,107 @@
+// Command tapedeck is the recording service. `tapedeck help` lists what it does.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"tapedeck/internal/app"
+	"tapedeck/internal/config"
+	"tapedeck/internal/demo"
+)
+
+const usage = `tapedeck records rooms of LiveKit for clients of the Agora Cloud Recording API.
+
+  tapedeck serve   [--data DIR] [--listen ADDR] [--config FILE]   run the service
+  tapedeck demo    [--out DIR]                                     record four participants and check every file
+  tapedeck check   [--config FILE]                                 validate the settings and say what serve would do
+  tapedeck keygen                                                  make an account for the configuration file
+  tapedeck version
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	switch {
+	case err == nil:
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	default:
+		fmt.Fprintln(os.Stderr, "tapedeck:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out, errs io.Writer) error {
+	if len(args) == 0 {
+		_, _ = io.WriteString(errs, usage)
+		return flag.ErrHelp
+	}
+	switch args[0] {
+	case "serve":
+		c, err := settings(args, errs)
+		if err != nil {
+			return err
+		}
+		return app.Serve(ctx, c, out, errs)
+	case "check":
+		c, err := settings(args, errs)
+		if err != nil {
+			return err
+		}
+		return app.Check(c, out)
+	case "demo":
+		return runDemo(ctx, args, out, errs)
+	case "keygen":
+		return app.Keygen(out)
+	case "version":
+		_, err := fmt.Fprintln(out, app.Version())
+		return err
+	case "help", "-h", "--help":
+		_, err := io.WriteString(out, usage)
+		return err
+	}
+	_, _ = io.WriteString(errs, usage)
+	return fmt.Errorf("there is no command %q", args[0])
+}
+
+// settings reads the flags that serve and check share.
+func settings(args []string, errs io.Writer) (config.Config, error) {
+	fs := flag.NewFlagSet("tapedeck "+args[0], flag.ContinueOnError)
+	fs.SetOutput(errs)
+	file := fs.String("config", "", "YAML file with the settings (docs/ops/configuration.md)")
+	fs.String("data", "", "folder for everything that has to survive a restart")
+	fs.String("listen", "", "address of the HTTP API, host:port")
+	if err := fs.Parse(args[1:]); err != nil {
+		return config.Config{}, errors.Join(flag.ErrHelp, err)
+	}
+	if fs.NArg() > 0 {
+		return config.Config{}, fmt.Errorf("%q is not understood", fs.Arg(0))
+	}
+	set := map[string]string{}
+	fs.Visit(func(f *flag.Flag) {
+		if f.Name != "config" {
+			set[f.Name] = f.Value.String()
+		}
+	})
+	return config.Load(*file, os.Environ(), set)
+}
+
+func runDemo(ctx context.Context, args []string, out, errs io.Writer) error {
+	fs := flag.NewFlagSet("tapedeck demo", flag.ContinueOnError)
+	fs.SetOutput(errs)
+	dir := fs.String("out", "./recordings", "folder for the recordings, the contact sheet and summary.json")
+	seconds := fs.Duration("for", 30*time.Second, "how long to record")
+	if err := fs.Parse(args[1:]); err != nil {
+		return errors.Join(flag.ErrHelp, err)
+	}
+	return demo.Run(ctx, demo.Options{Out: *dir, Duration: *seconds, StartServer: app.StartForDemo, Progress: out})
+}
