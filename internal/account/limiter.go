@@ -1,0 +1,140 @@
+package account
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Counter counts requests over the whole cluster.
+type Counter interface {
+	// Add adds n to the count of an account in a window and returns the new
+	// total. Windows are numbered by whoever calls; a count may be forgotten some
+	// seconds after it was last touched. account is not restricted in its
+	// characters.
+	Add(ctx context.Context, account string, window, n int64) (total int64, err error)
+}
+
+const (
+	// batches is how many times a node goes to the counter in a window at most:
+	// it leases a batch of limit/batches requests and spends it alone.
+	batches = 20
+	// counterPatience is how long a request waits for the counter.
+	counterPatience = 300 * time.Millisecond
+	// maxStepBack is how far, in windows, the clock may step back unnoticed.
+	maxStepBack = 5
+	// counterRest is how many windows the counter is left alone after it failed.
+	counterRest = 3
+)
+
+// Limiter allows every account its number of requests in each second of the
+// clock, over all nodes that share the counter, and never more. When the counter
+// cannot be reached a node allows the whole limit by itself: better twice the
+// rate for a while than refusing everybody. It is safe for concurrent use.
+type Limiter struct {
+	counter Counter
+	now     func() time.Time
+	log     *slog.Logger
+	budgets map[string]*budget
+}
+
+// NewLimiter makes a limiter for the accounts of a directory. counter may be nil
+// for a single node.
+func NewLimiter(d *Directory, counter Counter, now func() time.Time, log *slog.Logger) *Limiter {
+	l := &Limiter{counter: counter, now: now, log: log, budgets: make(map[string]*budget)}
+	d.Accounts(func(a *Account) {
+		limit := int64(a.Limit())
+		l.budgets[a.ID] = &budget{limit: limit, most: max(1, limit/batches)}
+	})
+	return l
+}
+
+// Allow reports whether the account may make one more request now.
+func (l *Limiter) Allow(ctx context.Context, a *Account) bool {
+	b := l.budgets[a.ID]
+	if b == nil {
+		return false
+	}
+	window := l.now().Unix()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.enter(window)
+	if b.left > 0 {
+		b.left--
+		return true
+	}
+	if b.dead {
+		return false
+	}
+	return l.lease(ctx, a.ID, b)
+}
+
+// lease gets the next batch and spends one request of it. Whoever needs the
+// counter for the same account waits: a request more could not be decided anyway.
+func (l *Limiter) lease(ctx context.Context, account string, b *budget) bool {
+	if l.counter == nil || b.window < b.restUntil {
+		return b.takeLocal()
+	}
+	// Without the caller's cancellation: a client that hangs up must not look like
+	// a counter that fails.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), counterPatience)
+	defer cancel()
+	total, err := l.counter.Add(ctx, account, b.window, b.batch)
+	if err != nil {
+		l.log.Warn("rate limit counter does not answer, this node counts alone for a while; check the connection to the ledger",
+			"account", account, "error", err)
+		b.restUntil = b.window + counterRest
+		return b.takeLocal()
+	}
+	return b.take(total)
+}
+
+// budget is what a node may still allow an account in the present window.
+type budget struct {
+	limit int64
+	most  int64 // the largest batch
+
+	mu        sync.Mutex
+	window    int64 // Unix seconds
+	left      int64 // leased and not spent
+	granted   int64 // leased in this window by this node
+	batch     int64 // size of the next lease
+	dead      bool  // nothing is left in this window
+	restUntil int64 // first window in which the counter is asked again
+}
+
+// enter begins a new window. Leases are never carried over. A window just gone
+// by is not entered again: its request read the clock before it got the lock.
+func (b *budget) enter(window int64) {
+	if window == b.window || (window < b.window && b.window-window <= maxStepBack) {
+		return
+	}
+	b.window, b.left, b.granted, b.dead, b.batch = window, 0, 0, false, b.most
+}
+
+// take books a batch after which the cluster stands at total. The nearer the
+// limit, the smaller the next batch, so that little lies unspent on a node while
+// another has to refuse.
+func (b *budget) take(total int64) bool {
+	got := b.batch - max(0, total-b.limit)
+	b.dead = total >= b.limit
+	if got <= 0 {
+		return false
+	}
+	b.granted += got
+	b.left = got - 1
+	b.batch = min(b.most, max(1, (b.limit-total)/4))
+	return true
+}
+
+// takeLocal books one request without the counter: what the counter granted
+// before in this window counts as well.
+func (b *budget) takeLocal() bool {
+	if b.granted >= b.limit {
+		b.dead = true
+		return false
+	}
+	b.granted++
+	return true
+}
