@@ -3,9 +3,6 @@ package ledger
 import (
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -20,60 +17,31 @@ const (
 
 // Embedded is a NATS server inside this process that listens on no socket.
 // Every write is synced to disk before it is acknowledged.
-type Embedded struct {
-	srv  *server.Server
-	lock *os.File
-}
+type Embedded struct{ srv *server.Server }
 
-// StartEmbedded starts the server on the store in dir.
+// StartEmbedded starts the server on the store in dir, which no other process
+// may use: the caller holds a lock on it.
 func StartEmbedded(dir string, log *slog.Logger) (*Embedded, error) {
-	lock, err := lockDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	e := &Embedded{lock: lock}
-	if err := e.start(dir, log); err != nil {
-		e.Stop()
-		return nil, err
-	}
-	return e, nil
-}
-
-func (e *Embedded) start(dir string, log *slog.Logger) error {
 	srv, err := server.NewServer(&server.Options{
 		ServerName: "tapedeck", DontListen: true, NoSigs: true,
 		JetStream: true, StoreDir: dir, SyncAlways: true,
 		JetStreamMaxStore: embeddedStore, JetStreamMaxMemory: embeddedMemory,
 	})
 	if err != nil {
-		return fmt.Errorf("ledger: embedded NATS server: %w", err)
+		return nil, fmt.Errorf("ledger: embedded NATS server: %w", err)
 	}
-	e.srv = srv
+	e := &Embedded{srv: srv}
 	srv.SetLoggerV2(&serverLog{log}, false, false, false)
 	srv.Start()
 	if !srv.ReadyForConnections(embeddedReady) {
-		return fmt.Errorf("ledger: embedded NATS server did not start on %s: see the log, and that no other process uses the folder", dir)
+		e.Stop()
+		return nil, fmt.Errorf("ledger: embedded NATS server did not start on %s: see the log, and that no other process uses the folder", dir)
 	}
 	if !srv.JetStreamEnabled() {
-		return fmt.Errorf("ledger: embedded NATS server cannot store in %s: see the log; the folder must be writable", dir)
+		e.Stop()
+		return nil, fmt.Errorf("ledger: embedded NATS server cannot store in %s: see the log; the folder must be writable", dir)
 	}
-	return nil
-}
-
-// lockDir keeps a second process off the store, which has no lock of its own.
-func lockDir(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
-	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("ledger: %s is in use by another process: stop it, or use another data folder: %w", dir, err)
-	}
-	return f, nil
+	return e, nil
 }
 
 // Conn returns a connection in process memory.
@@ -87,11 +55,8 @@ func (e *Embedded) Conn() (*nats.Conn, error) {
 
 // Stop ends the server and waits until its store is closed.
 func (e *Embedded) Stop() {
-	if e.srv != nil {
-		e.srv.Shutdown()
-		e.srv.WaitForShutdown()
-	}
-	_ = e.lock.Close()
+	e.srv.Shutdown()
+	e.srv.WaitForShutdown()
 }
 
 // serverLog passes the server's warnings and errors on; its notices are of no
