@@ -1,0 +1,13 @@
+// Shared by the C files only.
+#ifndef TAPEDECK_MX_FRAME_H
+#define TAPEDECK_MX_FRAME_H
+
+#include "mx.h"
+
+const AVFrame *mx_dec_frame(const mx_dec *d); // NULL before the first picture
+
+// Converts a rectangle of an I420 picture in place to limited-range BT.601.
+// x, y, w and h are even.
+void mx_recolour(AVFrame *f, int x, int y, int w, int h, int full_range, int bt709);
+
+#endif
