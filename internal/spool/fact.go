@@ -10,6 +10,7 @@ const (
 	FactStatus FactType = "status" // the recorder's status changed (session.Status)
 	FactUser   FactType = "user"   // a user joined or left
 	FactGap    FactType = "gap"    // something was lost; Note says what
+	FactBegun  FactType = "begun"  // a slice or MP4 was opened; recovery needs what it says, shipping does not
 	FactClosed FactType = "closed" // a file is complete under its final name
 	FactIndex  FactType = "index"  // a playlist or MPD was replaced
 	FactEnded  FactType = "ended"  // the worker wrote everything it will
