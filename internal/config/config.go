@@ -36,11 +36,10 @@ type NATS struct {
 	Replicas    int    `koanf:"replicas"`    // of every stream: 1, 3 or 5
 }
 
-// LiveKit configures the embedded development server. It runs when no account
-// is configured, or when Embedded is set.
+// LiveKit configures the embedded development server, which runs when no
+// account is configured.
 type LiveKit struct {
-	Embedded bool `koanf:"embedded"`
-	Port     int  `koanf:"port"` // 0: 7880 if free, else any
+	Port int `koanf:"port"` // 0: 7880 if free, else any
 }
 
 // Spool is where recordings wait until their destination has them.
@@ -52,8 +51,8 @@ type Spool struct {
 
 // Node bounds what this machine takes on.
 type Node struct {
-	Region string  `koanf:"region"` // CN, AP, EU, NA or empty
-	Cores  float64 `koanf:"cores"`  // processor cores given to recordings; 0: all
+	Region string  `koanf:"region"`  // CN, AP, EU, NA or empty
+	Cores  float64 `koanf:"cores"`   // processor cores given to recordings; 0: all
 	OnStop string  `koanf:"on_stop"` // "finish" or "leave" running recordings at a clean stop; empty: finish with the embedded LiveKit server, else leave
 }
 
@@ -110,13 +109,10 @@ func Default() Config {
 // generated.
 func (c Config) Development() bool { return len(c.Accounts) == 0 }
 
-// EmbedLiveKit reports whether the in-process LiveKit server is wanted.
-func (c Config) EmbedLiveKit() bool { return c.LiveKit.Embedded || c.Development() }
-
 // FinishOnStop reports whether running recordings end with a clean stop.
 func (c Config) FinishOnStop() bool {
 	if c.Node.OnStop == "" {
-		return c.EmbedLiveKit()
+		return c.Development()
 	}
 	return c.Node.OnStop == "finish"
 }

@@ -57,7 +57,7 @@ func TestLoadMergesSourcesInOrder(t *testing.T) {
 	if app.Quota != 7 || app.Storage.Endpoints["*"] != "file:///srv/recordings" {
 		t.Errorf("the app is wrong: %+v", app)
 	}
-	if c.Development() || c.EmbedLiveKit() || c.FinishOnStop() {
+	if c.Development() || c.FinishOnStop() {
 		t.Error("a configuration with accounts must not start the development servers")
 	}
 }
@@ -67,7 +67,7 @@ func TestDefaultsNeedNoFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Listen != "127.0.0.1:8080" || !c.Development() || !c.EmbedLiveKit() || !c.FinishOnStop() {
+	if c.Listen != "127.0.0.1:8080" || !c.Development() || !c.FinishOnStop() {
 		t.Errorf("unexpected defaults: %+v", c)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"tapedeck/internal/channel"
@@ -21,6 +22,9 @@ type recording struct {
 	src  channel.Source
 	mode Mode
 	idle *idle
+
+	mu     sync.Mutex
+	closed bool // the mode takes no more events
 }
 
 // Subscribe replaces whose media is wanted, at the room and in the files.
@@ -95,6 +99,7 @@ func (r *recording) run() (reason string, cause error) {
 		reason, cause, srcGone = endReason(err), err, true
 	case err := <-modeEnd:
 		// A mode ends by itself only on a fault, such as a full disk.
+		r.closeIntake()
 		leave()
 		<-srcEnd
 		return spool.EndFault, err
@@ -103,6 +108,7 @@ func (r *recording) run() (reason string, cause error) {
 	}
 	r.w.tell(session.StatusStopping, reason)
 	// The mode drains first: what the users said up to now is in its queues.
+	r.closeIntake()
 	drain()
 	if err := <-modeEnd; err != nil {
 		reason, cause = spool.EndFault, errors.Join(cause, err)
@@ -128,7 +134,18 @@ func (r *recording) handle(ev channel.Event) {
 	case channel.Left:
 		r.out.User(e.User.UID, "left", e.At)
 	}
-	r.mode.Handle(ev)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed {
+		r.mode.Handle(ev)
+	}
+}
+
+// closeIntake fixes the instant up to which the room is recorded.
+func (r *recording) closeIntake() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
 }
 
 func errText(err error) string {

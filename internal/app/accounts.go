@@ -1,0 +1,62 @@
+package app
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"tapedeck/internal/account"
+	"tapedeck/internal/config"
+	"tapedeck/internal/outbound"
+)
+
+// defaultQuota is how many recordings an app may run at once when its
+// configuration does not say (rest-api.md 1).
+const defaultQuota = 50
+
+// directory turns the configured accounts into what authenticates requests.
+func directory(accounts []config.Account) (*account.Directory, error) {
+	list := make([]account.Account, 0, len(accounts))
+	for _, a := range accounts {
+		acc := account.Account{ID: a.CustomerID, Active: !a.Inactive, Rate: a.Rate}
+		for _, s := range a.Secrets {
+			var h account.SecretHash
+			b, err := hex.DecodeString(strings.TrimPrefix(s, "sha256:"))
+			if err != nil || copy(h[:], b) != len(h) {
+				return nil, fmt.Errorf("account %s: a secret is not sha256:<64 hex digits>", a.CustomerID)
+			}
+			acc.Secrets = append(acc.Secrets, h)
+		}
+		for _, p := range a.Apps {
+			app := account.App{
+				ID: p.ID, Enabled: !p.Disabled, Quota: p.Quota, Endpoints: p.Storage.Endpoints,
+				LiveKit: account.LiveKit{URL: p.LiveKit.URL, Key: p.LiveKit.Key, Secret: p.LiveKit.Secret},
+			}
+			if app.Quota == 0 {
+				app.Quota = defaultQuota
+			}
+			acc.Apps = append(acc.Apps, app)
+		}
+		list = append(list, acc)
+	}
+	return account.NewDirectory(list)
+}
+
+// egress is the policy for everything the service connects to. The
+// development account may use stores on this machine.
+func egress(c config.Config) (outbound.Policy, error) {
+	var p outbound.Policy
+	allow := c.Egress.Allow
+	if c.Development() {
+		allow = append([]string{"127.0.0.0/8", "::1/128"}, allow...)
+	}
+	for _, a := range allow {
+		prefix, err := netip.ParsePrefix(a)
+		if err != nil {
+			return p, fmt.Errorf("egress.allow: %w", err)
+		}
+		p.Allow = append(p.Allow, prefix)
+	}
+	return p, nil
+}
