@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 )
 
@@ -97,7 +98,7 @@ func List(root string) ([]string, error) {
 		switch {
 		case !e.IsDir():
 		case strings.HasPrefix(e.Name(), ".") && strings.HasSuffix(e.Name(), goneSuffix):
-			_ = os.RemoveAll(filepath.Join(root, e.Name()))
+			_ = removeFolder(filepath.Join(root, e.Name())) // the next call tries again
 		case checkName(e.Name()) == nil:
 			sids = append(sids, e.Name())
 		}
@@ -139,6 +140,32 @@ func (d *Dir) FilePath(name string) string {
 	return filepath.Join(d.Path(), filesName, name)
 }
 
+// ValidName reports whether name can be a file of the spool: one plain path
+// element. Facts come from a process that decodes foreign media; who acts on
+// them checks.
+func ValidName(name string) bool { return checkName(name) == nil }
+
+// OpenFile opens a finished file for reading. Only a regular file is opened,
+// never what a link leads to. ErrNotFound: it is not there.
+func (d *Dir) OpenFile(name string) (*os.File, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(d.FilePath(name), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, fault("open "+name, err)
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("%w: it is no regular file", ErrName)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, fault("open "+name, err)
+	}
+	return f, nil
+}
+
 // WriteSession stores v as session.json, atomically and readable by the owner only.
 func (d *Dir) WriteSession(v any) error {
 	b, err := json.Marshal(v)
@@ -178,7 +205,7 @@ func (d *Dir) RemoveFile(name string) error {
 // once; what a crash leaves of it is removed by a later List.
 func (d *Dir) Remove() error {
 	gone := filepath.Join(d.root, "."+d.sid+goneSuffix)
-	if err := os.RemoveAll(gone); err != nil {
+	if err := removeFolder(gone); err != nil {
 		return fault("remove the folder of "+d.sid, err)
 	}
 	err := os.Rename(d.Path(), gone)
@@ -189,7 +216,31 @@ func (d *Dir) Remove() error {
 		err = syncDir(d.root)
 	}
 	if err == nil {
-		err = os.RemoveAll(gone)
+		err = removeFolder(gone)
 	}
 	return fault("remove the folder of "+d.sid, err)
+}
+
+// removeFolder deletes a recording's folder: the files in files/, the files
+// beside it, the two folders. Anything else in there is nobody's to delete and
+// makes it fail.
+func removeFolder(path string) error {
+	for _, dir := range []string{filepath.Join(path, filesName), path} {
+		entries, err := os.ReadDir(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+		if err := os.Remove(dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }

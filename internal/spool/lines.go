@@ -18,6 +18,10 @@ import (
 const (
 	maxBatch = 4 << 20 // bytes
 	maxLine  = 1 << 20 // bytes; a longer one is refused when written
+
+	// Space is taken ahead of the lines. On a full disk the facts that end a
+	// recording can still be written, and the receipts that let files go.
+	reserve = 64 << 10 // bytes
 )
 
 // lines is an append-only file of JSON lines with one writer. A line is there
@@ -28,6 +32,7 @@ type lines struct {
 	mu     sync.Mutex
 	f      *os.File
 	end    int64 // where the next line begins
+	taken  int64 // up to where space is reserved
 	broken error // a failed sync: what the disk holds is unknown, fsync(2) cannot be repeated
 }
 
@@ -69,7 +74,23 @@ func (l *lines) prepare() error {
 	if err := l.f.Sync(); err != nil {
 		return fault("sync "+name, err)
 	}
+	l.takeSpace()
 	return fault("sync "+name, syncDir(filepath.Dir(l.path)))
+}
+
+// fallocKeepSize is FALLOC_FL_KEEP_SIZE of fallocate(2): readers do not see the
+// reserved space.
+const fallocKeepSize = 1
+
+// takeSpace reserves space for lines to come once half of it is used. That it
+// cannot be had is no error yet.
+func (l *lines) takeSpace() {
+	if l.taken-l.end >= reserve/2 {
+		return
+	}
+	if syscall.Fallocate(int(l.f.Fd()), fallocKeepSize, l.end, reserve) == nil {
+		l.taken = l.end + reserve
+	}
 }
 
 // lastNewline returns the offset behind the last newline in the first size bytes.
@@ -106,6 +127,7 @@ func (l *lines) append(v any) error {
 		if terr := l.f.Truncate(l.end); terr != nil {
 			l.broken = fmt.Errorf("spool: %s: %w: a torn line could not be cut: %w", l.path, ErrBroken, terr)
 		}
+		l.taken = l.end // cutting gave the reserved space back
 		return fault("append to "+name, err)
 	}
 	if err := fdatasync(l.f); err != nil {
@@ -113,6 +135,7 @@ func (l *lines) append(v any) error {
 		return fault("sync "+name, err)
 	}
 	l.end += int64(len(line))
+	l.takeSpace()
 	return nil
 }
 
