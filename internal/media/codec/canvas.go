@@ -20,8 +20,16 @@ import (
 // YUV is a colour of limited-range BT.601.
 type YUV [3]byte
 
-// Black is what bars and an empty canvas show.
-var Black = YUV{16, 128, 128}
+// RGB converts an 8-bit colour (ITU-R BT.601, limited range).
+func RGB(r, g, b uint8) YUV {
+	fr, fg, fb := float64(r)/255, float64(g)/255, float64(b)/255
+	y := 0.299*fr + 0.587*fg + 0.114*fb
+	return YUV{
+		byte(math.Round(16 + 219*y)),
+		byte(math.Round(128 + 224*(fb-y)/1.772)),
+		byte(math.Round(128 + 224*(fr-y)/1.402)),
+	}
+}
 
 // Canvas is a picture to draw on: I420, limited-range BT.601.
 type Canvas struct {

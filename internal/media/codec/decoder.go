@@ -16,11 +16,6 @@ import (
 	"tapedeck/internal/media"
 )
 
-var decoders = [...]C.int{
-	media.H264: C.MX_H264, media.H265: C.MX_H265,
-	media.VP8: C.MX_VP8, media.VP9: C.MX_VP9, media.AV1: C.MX_AV1,
-}
-
 // VideoDecoder decodes one video track and keeps its newest picture.
 type VideoDecoder struct {
 	p       *C.mx_dec
@@ -30,11 +25,23 @@ type VideoDecoder struct {
 
 // NewVideoDecoder opens a decoder for H.264, H.265, VP8, VP9 or AV1.
 func NewVideoDecoder(c media.Codec) (*VideoDecoder, error) {
-	if int(c) >= len(decoders) || decoders[c] == 0 {
+	var id C.int
+	switch c {
+	case media.H264:
+		id = C.MX_H264
+	case media.H265:
+		id = C.MX_H265
+	case media.VP8:
+		id = C.MX_VP8
+	case media.VP9:
+		id = C.MX_VP9
+	case media.AV1:
+		id = C.MX_AV1
+	default:
 		return nil, fmt.Errorf("codec: no video decoder for %v", c)
 	}
 	d := &VideoDecoder{codec: c}
-	if err := check("open "+c.String()+" decoder", C.mx_dec_open(&d.p, decoders[c])); err != nil {
+	if err := check("open "+c.String()+" decoder", C.mx_dec_open(&d.p, id)); err != nil {
 		return nil, err
 	}
 	d.cleanup = runtime.AddCleanup(d, func(p *C.mx_dec) { C.mx_dec_free(p) }, d.p)
