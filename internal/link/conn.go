@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"syscall"
 )
 
 // maxLine bounds one message. A plan with 17 regions and all lists stays below 64 KiB.
@@ -72,6 +73,27 @@ func (c *Conn) Handshake(pid int) (Message, error) {
 		return m, fmt.Errorf("%w: ours is %d, theirs %d", ErrVersion, Version, m.Version)
 	}
 	return m, nil
+}
+
+// Peer returns the process at the other end as the kernel knows it. For the
+// side that dialled it is the process that listens (SO_PEERCRED, unix(7)).
+func (c *Conn) Peer() (pid int, uid uint32, err error) {
+	u, ok := c.c.(*net.UnixConn)
+	if !ok {
+		return 0, 0, fmt.Errorf("link: %T has no peer credentials", c.c)
+	}
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return 0, 0, fmt.Errorf("link: peer credentials: %w", err)
+	}
+	var cred *syscall.Ucred
+	cerr := raw.Control(func(fd uintptr) {
+		cred, err = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
+	})
+	if err = errors.Join(cerr, err); err != nil {
+		return 0, 0, fmt.Errorf("link: peer credentials: %w", err)
+	}
+	return int(cred.Pid), cred.Uid, nil
 }
 
 // Close ends the connection.

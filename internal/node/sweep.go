@@ -1,0 +1,91 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"tapedeck/internal/ledger"
+	"tapedeck/internal/session"
+	"tapedeck/internal/spool"
+)
+
+// sweepLoop looks after what no event brings up.
+func (n *Node) sweepLoop(ctx context.Context) {
+	t := time.NewTicker(n.cfg.times.sweep)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			n.sweep(ctx)
+		}
+	}
+}
+
+// sweep gives up overdue uploads, removes folders whose time has come and
+// takes recordings that were claimed but placed nowhere: the API process died
+// in between, and their callers may have been told that they run.
+func (n *Node) sweep(ctx context.Context) {
+	now := n.now()
+	n.mu.Lock()
+	keepers := n.snapshot()
+	var old []string
+	for sid, at := range n.finished {
+		if now.After(at) {
+			old = append(old, sid)
+			delete(n.finished, sid)
+		}
+	}
+	n.mu.Unlock()
+	for _, k := range keepers {
+		k.overdue(now)
+	}
+	for _, sid := range old {
+		if dir, err := spool.Open(n.cfg.Spool, sid); err == nil {
+			n.remove(dir)
+		}
+	}
+	records, err := n.cfg.Ledger.Unfinished(ctx)
+	if err != nil {
+		n.log.Warn("the ledger cannot be looked through", "error", err)
+		return
+	}
+	for _, rec := range records {
+		n.sweepRecord(ctx, rec, now)
+	}
+}
+
+func (n *Node) sweepRecord(ctx context.Context, rec ledger.Record, now time.Time) {
+	switch {
+	case rec.Node == n.id:
+		if known, err := n.closed(rec.SID); !known && err == nil {
+			n.recoverRecord(ctx, rec)
+		}
+	case rec.Node == "" && rec.State == session.Starting && now.Sub(rec.Created) > n.cfg.times.unplaced:
+		n.takeStray(ctx, rec, now)
+	}
+}
+
+// takeStray places a recording that nobody took, or fails it when its caller
+// has given up waiting.
+func (n *Node) takeStray(ctx context.Context, rec ledger.Record, now time.Time) {
+	cause := n.take(ctx, rec.SID)
+	if cause == nil {
+		n.log.Warn("a recording that no node had taken is taken", "sid", rec.SID)
+		return
+	}
+	if now.Sub(rec.Created) < n.cfg.times.lost {
+		return
+	}
+	_, err := n.cfg.Ledger.Update(ctx, rec.SID, func(r *ledger.Record) error {
+		if r.Node != "" {
+			return errNotOurs
+		}
+		r.Reason = "no node took it: " + cause.Error()
+		return r.SetState(session.Failed, session.StatusAbnormal)
+	})
+	if err == nil {
+		n.log.Error("a recording failed: no node took it", "sid", rec.SID, "error", cause)
+	}
+}
