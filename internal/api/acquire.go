@@ -1,0 +1,72 @@
+package api
+
+import (
+	"context"
+
+	"tapedeck/internal/api/codes"
+	"tapedeck/internal/api/wire"
+	"tapedeck/internal/resource"
+)
+
+// acquire promises a recording: it seals what start has to keep to into the
+// resource id. Nothing is stored.
+func (c *call) acquire() ([]byte, *refusal) {
+	env, no := c.envelope()
+	if no != nil {
+		return nil, no
+	}
+	opts, err := wire.DecodeAcquire(env.Options)
+	switch {
+	case opts.Scene == wire.SceneWeb && !wire.WebName(env.CName):
+		return nil, c.badRequest(wire.ErrName())
+	case opts.Scene != wire.SceneWeb && !wire.ChannelName(env.CName):
+		return nil, refuse(codes.BadChannel)
+	case !c.app.Enabled:
+		return nil, refuse(codes.AppDisabled)
+	case !c.account.Active:
+		return nil, refuse(codes.AccountInactive)
+	case err != nil:
+		return nil, c.badRequest(err)
+	}
+	if no := c.room(opts.Region); no != nil {
+		return nil, no
+	}
+	res := resource.Resource{
+		ID: resource.NewID(), Issued: c.Now(), Lifetime: resource.Lifetime,
+		ExpiredHour: opts.ExpiredHour, Scene: opts.Scene, Region: opts.Region,
+		UID: env.UID, CName: resource.NameHash(env.CName),
+	}
+	if opts.Start != nil {
+		if res.Start, err = resource.StartHash(opts.Start); err != nil {
+			return nil, refuseBecause(codes.Framing, err)
+		}
+		res.HasStart = true
+	}
+	id := res.Seal(c.Ring, c.app.ID)
+	return wire.AppendAcquired(make([]byte, 0, len(id)+len(env.CName)+96), env.CName, env.UIDText, id), nil
+}
+
+// room checks the app's quota and that there is a node at all.
+func (c *call) room(region resource.Region) *refusal {
+	ctx, cancel := context.WithTimeout(c.r.Context(), patience)
+	defer cancel()
+	if c.app.Quota > 0 {
+		n, err := c.Ledger.CountLive(ctx, c.app.ID)
+		if err != nil {
+			return c.unreachable(err)
+		}
+		if n >= c.app.Quota {
+			return refuse(codes.QuotaExceeded)
+		}
+	}
+	if c.HasNode != nil {
+		there, err := c.HasNode(ctx, region)
+		if err != nil {
+			return c.unreachable(err)
+		}
+		if !there {
+			return refuse(codes.NoNode)
+		}
+	}
+	return nil
+}

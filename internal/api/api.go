@@ -1,0 +1,206 @@
+// Package api is the HTTP surface: it routes, authenticates, limits, decodes,
+// asks the ledger and encodes. It records nothing itself. The order of its checks
+// is that of spec/errors.md 7; every answer is JSON and has an X-Request-Id.
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"tapedeck/internal/account"
+	"tapedeck/internal/api/codes"
+	"tapedeck/internal/api/wire"
+	"tapedeck/internal/keyring"
+	"tapedeck/internal/ledger"
+	"tapedeck/internal/resource"
+	"tapedeck/internal/session"
+)
+
+// Ledger is what the calls need of the ledger. *ledger.Ledger is one; its errors
+// are told apart by errors.Is and errors.As.
+type Ledger interface {
+	Claim(ctx context.Context, rec ledger.Record) error
+	Release(ctx context.Context, rec ledger.Record) error
+	Get(ctx context.Context, sid string) (ledger.Record, uint64, error)
+	SIDOf(ctx context.Context, rid string) (sid string, used bool, err error)
+	CountLive(ctx context.Context, app string) (int, error)
+	Place(ctx context.Context, sid string) error
+	Ask(ctx context.Context, sid string, c ledger.Command) (ledger.Reply, error)
+}
+
+// Limiter says whether an account may call once more now. *account.Limiter is one.
+type Limiter interface {
+	Allow(ctx context.Context, a *account.Account) bool
+}
+
+// Deps is what the API stands on. The optional members may be nil.
+type Deps struct {
+	Accounts *account.Directory
+	Limiter  Limiter
+	Ledger   Ledger
+	Ring     *keyring.Ring
+	Now      func() time.Time
+	Log      *slog.Logger
+
+	// HasNode reports whether a node could take a recording of the region. Optional.
+	HasNode func(ctx context.Context, region resource.Region) (bool, error)
+	// CheckTarget refuses storage that this build cannot write to, with an error
+	// that names no secret. Optional.
+	CheckTarget func(app *account.App, t session.Target) error
+	// Observe is told of every answer. Optional.
+	Observe func(Call)
+	// Sources are the addresses webhooks come from. Optional.
+	Sources []string
+}
+
+// Call is one answered request, for metrics.
+type Call struct {
+	Endpoint string // "Acquire", ...; "Request" when there is no such route
+	Status   int    // HTTP
+	Code     int    // of the service; 0 in successes and answers of the gateway
+	Took     time.Duration
+}
+
+const (
+	// maxBody is far above the largest body that the rules allow.
+	maxBody = 256 << 10
+	// usualBody is what a body needs at most, nearly always.
+	usualBody = 4 << 10
+)
+
+// Server answers the REST API. It is an http.Handler.
+type Server struct {
+	Deps
+	bodies sync.Pool // *[]byte of usualBody
+
+	// Header values that every answer shares. They must not be changed.
+	typeJSON, askBasic, retrySoon []string
+}
+
+// New makes the handler of the whole API.
+func New(d Deps) *Server {
+	return &Server{
+		Deps:      d,
+		bodies:    sync.Pool{New: func() any { b := make([]byte, usualBody); return &b }},
+		typeJSON:  []string{"application/json; charset=utf-8"},
+		askBasic:  []string{`Basic realm="tapedeck"`},
+		retrySoon: []string{"1"},
+	}
+}
+
+// call is one request on its way through the checks.
+type call struct {
+	*Server
+	r       *http.Request
+	id      string // of the request
+	route   route
+	account *account.Account
+	app     *account.App
+	ids     wire.IDs // as far as they are known to be right
+	buf     *[]byte  // where the body was read to
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := call{Server: s, r: r, id: requestID()}
+	var began time.Time
+	if s.Observe != nil {
+		began = s.Now()
+	}
+	body, no := c.guarded()
+	row := codes.Row{Status: http.StatusOK}
+	if no != nil {
+		row = no.answer.Row()
+		body = c.refuse(w.Header(), no)
+	}
+	h := w.Header()
+	h["Content-Type"] = s.typeJSON
+	h["X-Request-Id"] = []string{c.id}
+	w.WriteHeader(row.Status)
+	if _, err := w.Write(body); err != nil {
+		s.Log.Debug("client went away before its answer", "request", c.id, "error", err)
+	}
+	if c.buf != nil {
+		s.bodies.Put(c.buf)
+	}
+	if s.Observe != nil {
+		s.Observe(Call{c.route.endpoint.String(), row.Status, row.Code, s.Now().Sub(began)})
+	}
+}
+
+// guarded turns a panic into an answer: one broken request must not end the
+// recordings of a whole node.
+func (c *call) guarded() (body []byte, no *refusal) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.Log.Error("a request made the server panic; please report this", "request", c.id,
+				"endpoint", c.route.endpoint, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			body, no = nil, c.internal(fmt.Errorf("panic"))
+		}
+	}()
+	return c.run()
+}
+
+// run goes through the gateway's checks and then into the endpoint.
+func (c *call) run() ([]byte, *refusal) {
+	var ok bool
+	if c.route, ok = parseRoute(c.r.Method, c.r.URL.Path); !ok {
+		return nil, refuse(codes.NoRoute)
+	}
+	if no := c.authenticate(); no != nil {
+		return nil, no
+	}
+	if !c.Limiter.Allow(c.r.Context(), c.account) {
+		return nil, refuse(codes.RateExceeded)
+	}
+	if c.route.endpoint == epSources {
+		return encode(wire.Sources(c.Sources)), nil
+	}
+	if c.app, ok = c.account.App(c.route.app); !ok {
+		return nil, refuse(codes.AppUnknown)
+	}
+	switch c.route.endpoint {
+	case epAcquire:
+		return c.acquire()
+	case epStart:
+		return c.start()
+	case epQuery:
+		return c.query()
+	case epStop:
+		return c.stop()
+	case epUpdate:
+		return c.update()
+	case epUpdateLayout:
+		return c.updateLayout()
+	}
+	return nil, refuse(codes.NoRoute)
+}
+
+// authenticate checks Basic credentials.
+func (c *call) authenticate() *refusal {
+	if c.r.Header.Get("Authorization") == "" {
+		return refuse(codes.Unauthorized)
+	}
+	user, password, ok := c.r.BasicAuth()
+	if ok {
+		c.account, ok = c.Accounts.Authenticate(user, password)
+	}
+	if !ok {
+		return refuse(codes.BadCredentials)
+	}
+	return nil
+}
+
+// requestID is 96 random bits: enough to find a request in the logs of a cluster.
+func requestID() string {
+	var b [12]byte
+	rand.Read(b[:]) //nolint:errcheck // never fails
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,121 @@
+package wire
+
+import "tapedeck/internal/session"
+
+// snapshotConfig of rest-api.md 3.6.
+type snapshotConfig struct {
+	Interval *int     `json:"captureInterval"`
+	Types    []string `json:"fileType"`
+}
+
+const (
+	minCapture = 5    // seconds
+	maxCapture = 3600 // seconds
+)
+
+// check: R15.
+func (s *snapshotConfig) check(o *startOptions, streams session.StreamTypes) error {
+	switch {
+	case len(s.Types) == 0:
+		return absent("fileType")
+	case len(s.Types) != 1 || s.Types[0] != "jpg":
+		return bad("fileType")
+	case !streams.Video():
+		return bad("streamTypes")
+	}
+	if r := o.Recording; r != nil && len(r.audioLists.Allow) > 0 && len(r.videoLists.Allow) == 0 {
+		return absent("subscribeVideoUids")
+	}
+	return check(rule{"captureInterval", s.Interval, between(minCapture, maxCapture)})
+}
+
+// appsCollection of rest-api.md 3.10.
+type appsCollection struct {
+	Policy *string `json:"combinationPolicy"`
+}
+
+// transcodeOptions of rest-api.md 3.11. The numbers of audio are strings.
+type transcodeOptions struct {
+	Trans *struct {
+		Mode *string `json:"transMode"`
+	} `json:"transConfig"`
+	Container *struct {
+		Format *string `json:"format"`
+	} `json:"container"`
+	Audio *struct {
+		SampleRate *string `json:"sampleRate"`
+		Bitrate    *string `json:"bitrate"`
+		Channels   *string `json:"channels"`
+	} `json:"audio"`
+}
+
+const (
+	policyDefault  = "default"
+	policyPostpone = "postpone_transcoding"
+	transPostpone  = "postponeTranscoding"
+	transAudioMix  = "audioMix"
+)
+
+// postponed checks what was asked to be done after the recording (R18), and
+// reports whether anything was.
+func (o *startOptions) postponed(p *session.Plan) (bool, error) {
+	policy := policyDefault
+	if o.Apps != nil && text(o.Apps.Policy) != "" {
+		policy = *o.Apps.Policy
+	}
+	switch {
+	case !oneOf(policy, policyDefault, policyPostpone):
+		return false, bad("combinationPolicy")
+	case policy == policyDefault && p.Scene == ScenePostponed:
+		return false, absent("appsCollection")
+	case policy == policyDefault && o.Transcode != nil:
+		return false, bad("transcodeOptions")
+	case policy == policyDefault:
+		return false, nil
+	case o.Snapshot != nil:
+		return false, bad("snapshotConfig")
+	}
+	return true, o.Transcode.check(o, p)
+}
+
+func (t *transcodeOptions) check(o *startOptions, p *session.Plan) error {
+	if t == nil { // postponed transcoding with its defaults
+		return nil
+	}
+	if t.Trans == nil || text(t.Trans.Mode) == "" {
+		return absent("transMode")
+	}
+	format := ""
+	if t.Container != nil {
+		format = text(t.Container.Format)
+	}
+	switch *t.Trans.Mode {
+	case transPostpone:
+		if !oneOf(format, "", "mp4") {
+			return bad("format")
+		}
+	case transAudioMix:
+		if !oneOf(format, "", "mp3", "m4a", "aac") {
+			return bad("format")
+		}
+		if p.Streams != session.AudioOnly {
+			return bad("streamTypes")
+		}
+		if o.Recording == nil || text(o.Recording.StreamMode) != session.StreamOriginal {
+			return bad("streamMode")
+		}
+	default:
+		return bad("transMode")
+	}
+	if a := t.Audio; a != nil {
+		switch {
+		case !oneOf(text(a.SampleRate), "", "48000", "32000", "16000"):
+			return bad("sampleRate")
+		case text(a.Bitrate) != "" && !allDigits(*a.Bitrate):
+			return bad("bitrate")
+		case !oneOf(text(a.Channels), "", "1", "2"):
+			return bad("channels")
+		}
+	}
+	return nil
+}
