@@ -1,0 +1,74 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"tapedeck/internal/account"
+	"tapedeck/internal/api"
+	"tapedeck/internal/resource"
+	"tapedeck/internal/session"
+	"tapedeck/internal/upload"
+)
+
+// startAPI opens the service to callers. It comes last: whoever reaches the
+// API can be served.
+func (a *App) startAPI(context.Context) error {
+	policy, err := egress(a.cfg)
+	if err != nil {
+		return err
+	}
+	metrics := prometheus.NewRegistry()
+	observe := a.metrics(metrics)
+	handler := api.New(api.Deps{
+		Accounts: a.accounts,
+		Limiter:  account.NewLimiter(a.accounts, a.ledger.Counter(), time.Now, a.log),
+		Ledger:   a.ledger, Ring: a.ring, Now: time.Now, Log: a.log,
+		HasNode: a.hasNode,
+		CheckTarget: func(app *account.App, t session.Target) error {
+			_, err := upload.OpenStore(t, app.Endpoints, policy)
+			return err
+		},
+		Observe: observe,
+	})
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", a.health.Live)
+	mux.HandleFunc("GET /readyz", a.health.Ready)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	mux.Handle("/", handler)
+	return a.listen(mux)
+}
+
+// hasNode answers acquire: this process is the one node, and records for its
+// own region or for callers who name none.
+func (a *App) hasNode(_ context.Context, region resource.Region) (bool, error) {
+	own, _ := resource.ParseRegion(a.cfg.Node.Region)
+	return own == resource.Anywhere || region == resource.Anywhere || region == own, nil
+}
+
+// metrics declares what the service counts and returns the observer of calls.
+func (a *App) metrics(r *prometheus.Registry) func(api.Call) {
+	calls := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "tapedeck_api_seconds", Help: "Time to answer a call, by endpoint, HTTP status and code.",
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .1, .5, 1, 5, 20},
+	}, []string{"endpoint", "status", "code"})
+	gauge := func(name, help string, read func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read)
+	}
+	r.MustRegister(calls,
+		gauge("tapedeck_recordings", "Recordings with a worker on this node.",
+			func() float64 { return float64(a.node.Stats().Live) }),
+		gauge("tapedeck_recordings_uploading", "Ended recordings with files still on their way.",
+			func() float64 { return float64(a.node.Stats().Uploading) }),
+		gauge("tapedeck_cores_promised", "Processor cores that running recordings take, by the cost table.",
+			func() float64 { return a.node.Stats().Used }),
+	)
+	return func(c api.Call) {
+		calls.WithLabelValues(c.Endpoint, strconv.Itoa(c.Status), strconv.Itoa(c.Code)).Observe(c.Took.Seconds())
+	}
+}
