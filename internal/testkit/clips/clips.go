@@ -152,7 +152,7 @@ func one(ctx context.Context, cache string, p Person) (Set, error) {
 	if err != nil {
 		return Set{}, fmt.Errorf("clips: make the cache folder: %w", err)
 	}
-	defer os.RemoveAll(work)
+	defer os.RemoveAll(work) //nolint:errcheck,forbidigo // the temporary folder made above; gone after the rename
 	if err := encode(ctx, describe(work, p)); err != nil {
 		return Set{}, fmt.Errorf("clips: uid %d: %w", p.UID, err)
 	}

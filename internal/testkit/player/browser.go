@@ -87,12 +87,14 @@ func chromium() (string, error) {
 }
 
 // remove deletes the profile. Helper processes may write into it for a moment
-// after they were killed.
+// after they were killed, so it tries for a second.
 func remove(dir string) {
+	retry := time.NewTicker(50 * time.Millisecond)
+	defer retry.Stop()
 	for range 20 {
-		if os.RemoveAll(dir) == nil {
+		if os.RemoveAll(dir) == nil { //nolint:forbidigo // the temporary profile of this browser
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
+		<-retry.C
 	}
 }

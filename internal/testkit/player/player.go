@@ -81,8 +81,8 @@ func Play(ctx context.Context, dir, playlist string, speed float64, limit time.D
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(lis) }()
 	defer func() {
-		srv.Close()
-		<-served
+		_ = srv.Close()
+		<-served //nolint:errcheck // always says that the server was closed
 	}()
 	q := url.Values{"playlist": {playlist}, "speed": {number(speed)}, "limit": {number(limit.Seconds())}}
 	return browse(ctx, "http://"+lis.Addr().String()+"/?"+q.Encode())
@@ -96,7 +96,7 @@ func handler(dir, script string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Write(page)
+		_, _ = w.Write(page)
 	})
 	mux.HandleFunc("GET /hls.js", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, script) })
 	files := http.StripPrefix("/media/", http.FileServer(http.Dir(dir)))

@@ -158,7 +158,7 @@ func (d *decoding) output(read func(io.Reader) error, args ...string) {
 
 func (d *decoding) close() {
 	for _, f := range append(d.readers, d.writers...) {
-		f.Close() // a second Close of a writer only returns an error
+		_ = f.Close() // the writers are closed already when ffmpeg was started
 	}
 }
 
@@ -174,14 +174,14 @@ func (d *decoding) run(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	for _, w := range d.writers {
-		w.Close()
+		_ = w.Close() // ffmpeg has its own copy
 	}
 	errs := make([]error, len(d.jobs))
 	var wg sync.WaitGroup
 	for i, job := range d.jobs {
 		wg.Go(func() {
 			errs[i] = job(bufio.NewReaderSize(d.readers[i], 1<<16))
-			io.Copy(io.Discard, d.readers[i]) // lets ffmpeg go on when job gave up
+			_, _ = io.Copy(io.Discard, d.readers[i]) // lets ffmpeg go on when job gave up
 		})
 	}
 	wg.Wait()

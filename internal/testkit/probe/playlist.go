@@ -43,7 +43,7 @@ func ReadPlaylist(path string) (Playlist, error) {
 	if err != nil {
 		return Playlist{}, fmt.Errorf("probe: %w", err)
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // only read
 	p, err := ParsePlaylist(f)
 	if err != nil {
 		return p, fmt.Errorf("probe: %s: %w", filepath.Base(path), err)
