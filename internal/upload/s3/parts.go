@@ -80,8 +80,9 @@ func orShort(err error) error {
 	return err
 }
 
-// bodyReader remembers that reading the spool failed: the error that comes back
-// through the HTTP client would look like the network's.
+// bodyReader remembers that reading the spool failed, or that the file is
+// shorter than announced: the error that comes back through the HTTP client
+// would look like the network's.
 type bodyReader struct {
 	*io.SectionReader
 
@@ -91,6 +92,11 @@ type bodyReader struct {
 
 func (b *bodyReader) Read(p []byte) (int, error) {
 	n, err := b.SectionReader.Read(p)
+	if err == io.EOF {
+		if at, _ := b.Seek(0, io.SeekCurrent); at < b.Size() {
+			err = io.ErrUnexpectedEOF
+		}
+	}
 	if err != nil && err != io.EOF {
 		b.mu.Lock()
 		b.err = err
