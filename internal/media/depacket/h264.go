@@ -54,8 +54,8 @@ func (c *h264Codec) assemble(f frame) (media.Unit, int) {
 	if c.sps == nil || c.pps == nil {
 		return media.Unit{}, len(f.packets) // nobody could decode it
 	}
-	if c.w == 16 && c.h == 2 {
-		return media.Unit{}, 0 // with these LiveKit ends a track
+	if c.h == 2 {
+		return media.Unit{}, 0 // with these, 2x2 pixels or 16x2, LiveKit ends a track
 	}
 	if !sps || !pps {
 		data = append(appendNAL(appendNAL(nil, c.sps), c.pps), data...)
