@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"tapedeck/internal/spool"
 	"tapedeck/internal/upload/vendor"
@@ -57,6 +58,8 @@ func (j job) do(ctx context.Context, dir *spool.Dir, gate *Gate) result {
 		return r
 	}
 	defer gate.Leave()
+	ctx, cancel := context.WithTimeout(ctx, limit(j.obj.Size))
+	defer cancel()
 	if j.body != nil {
 		r.etag, r.err = j.store.Put(ctx, r.obj, bytes.NewReader(j.body))
 		return r
@@ -69,6 +72,12 @@ func (j job) do(ctx context.Context, dir *spool.Dir, gate *Gate) result {
 	defer func() { _ = f.Close() }()
 	r.ship(ctx, f)
 	return r
+}
+
+// limit is how long one attempt may take. A store that takes less than 16 KiB
+// each second could never follow a recording, but would keep others waiting.
+func limit(size int64) time.Duration {
+	return 2*time.Minute + time.Duration(size/(16<<10))*time.Second
 }
 
 // ship sends a closed file. The journal's checksums are trusted until the store

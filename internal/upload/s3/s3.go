@@ -88,7 +88,7 @@ func New(cfg Config) (*Store, error) {
 	s.core, err = minio.NewCore(u.Host, &minio.Options{
 		Creds:        credentials.NewStaticV4(cfg.AccessKey, cfg.SecretKey, cfg.STSToken),
 		Secure:       u.Scheme == "https",
-		Transport:    outbound.Unredirected(cfg.Transport),
+		Transport:    outbound.Unredirected(bounded{cfg.Transport}),
 		Region:       cfg.Region,
 		BucketLookup: lookup,
 		MaxRetries:   clientTries,
