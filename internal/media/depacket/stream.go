@@ -67,10 +67,11 @@ func New(kind media.Codec, wait time.Duration) (*Stream, error) {
 }
 
 // Push takes a packet that was received at a moment. It returns the packet's
-// extended (unwrapped) RTP timestamp; fresh is false for duplicates and packets
-// that come too late to be used.
+// extended (unwrapped) RTP timestamp; fresh is false for duplicates, padding and
+// packets that come too late to be used.
 func (s *Stream) Push(p *rtp.Packet, at time.Time) (ext int64, fresh bool) {
-	return s.order.push(p, at)
+	ext, fresh = s.order.push(p, at)
+	return ext, fresh && !empty(p)
 }
 
 // Next returns the next access unit, all but its PTS, or false when none is

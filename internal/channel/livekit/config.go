@@ -1,0 +1,138 @@
+// Package livekit makes a LiveKit room a channel.Source: it joins as a hidden
+// recorder, subscribes to what the plan wants, and delivers timed access units.
+package livekit
+
+import (
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"tapedeck/internal/channel"
+	"tapedeck/internal/link"
+	"tapedeck/internal/media/depacket"
+	"tapedeck/internal/media/timing"
+	"tapedeck/internal/session"
+)
+
+// Config of a Source. Zero values of the last group mean the defaults.
+type Config struct {
+	Room         link.Room
+	Clock        *timing.Clock
+	Subscription session.Subscription
+	Streams      session.StreamTypes
+	LowStream    bool // the lowest simulcast layer, whatever SetSize says
+	Log          *slog.Logger
+
+	Now           func() time.Time // with a monotonic reading
+	Latency       time.Duration    // how long a lost packet is waited for; depacket.DefaultWait
+	JoinTimeout   time.Duration    // how long the first join is tried; 10 s
+	RejoinTimeout time.Duration    // how long a rejoin is tried; 90 s
+	Relay         bool             // media only through TURN
+}
+
+func (c Config) withDefaults() Config {
+	if c.Log == nil {
+		c.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	for _, d := range []struct {
+		of *time.Duration
+		is time.Duration
+	}{
+		{&c.Latency, depacket.DefaultWait},
+		{&c.JoinTimeout, 10 * time.Second},
+		{&c.RejoinTimeout, 90 * time.Second},
+	} {
+		if *d.of <= 0 {
+			*d.of = d.is
+		}
+	}
+	return c
+}
+
+// Source is a LiveKit room seen by a recorder.
+type Source struct {
+	cfg   Config
+	queue *queue
+
+	mu    sync.Mutex
+	token string
+	fresh chan struct{} // closed when a new token comes
+	want  session.Subscription
+	names names
+	visit *visit // the present connection, or nil
+	made  int    // tracks so far
+	all   []*track
+	live  map[*channel.Track]*track
+}
+
+// New prepares a Source. Nothing is connected before Run.
+func New(cfg Config) *Source {
+	cfg = cfg.withDefaults()
+	return &Source{
+		cfg: cfg, queue: newQueue(), token: cfg.Room.Token, fresh: make(chan struct{}), want: cfg.Subscription,
+		names: names{byIdentity: map[string]channel.User{}, taken: map[uint32]bool{}}, live: map[*channel.Track]*track{},
+	}
+}
+
+// SetToken implements channel.Source.
+func (s *Source) SetToken(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if token == "" || token == s.token {
+		return
+	}
+	s.token = token
+	close(s.fresh)
+	s.fresh = make(chan struct{})
+}
+
+// SetSubscription implements channel.Source.
+func (s *Source) SetSubscription(want session.Subscription) {
+	s.mu.Lock()
+	s.want = want
+	v := s.visit
+	s.mu.Unlock()
+	if v != nil {
+		v.resubscribe()
+	}
+}
+
+// RequestKey implements channel.Source.
+func (s *Source) RequestKey(t *channel.Track) {
+	if tr := s.lookup(t); tr != nil {
+		tr.requestKey()
+	}
+}
+
+// SetSize implements channel.Source.
+func (s *Source) SetSize(t *channel.Track, w, h int) {
+	if tr := s.lookup(t); tr != nil && !s.cfg.LowStream {
+		tr.setSize(w, h)
+	}
+}
+
+func (s *Source) lookup(t *channel.Track) *track {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live[t]
+}
+
+// Stats implements channel.Source.
+func (s *Source) Stats() []channel.TrackStats {
+	s.mu.Lock()
+	all := s.all
+	s.mu.Unlock()
+	stats := make([]channel.TrackStats, 0, len(all))
+	for _, t := range all {
+		stats = append(stats, t.stats())
+	}
+	return stats
+}
+
+// Dropped returns how many access units were thrown away because the receiver
+// of the events was too slow.
+func (s *Source) Dropped() (video, audio int64) { return s.queue.drops() }

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package livekit
+
+// raiseBuffers does nothing where sockets cannot be found by number.
+func raiseBuffers() {}

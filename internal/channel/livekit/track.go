@@ -1,0 +1,266 @@
+package livekit
+
+import (
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	lksdk "github.com/livekit/server-sdk-go/v2"
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+
+	"tapedeck/internal/channel"
+	"tapedeck/internal/media"
+	"tapedeck/internal/media/depacket"
+	"tapedeck/internal/media/timing"
+)
+
+const (
+	grace    = 150 * time.Millisecond // for packets behind the news that a track ended
+	idleRead = 250 * time.Millisecond // how often a silent track looks around
+	pliPause = time.Second            // between requests for a key frame; servers throttle to this
+	mtu      = 1600
+)
+
+// track receives one subscribed stream.
+type track struct {
+	v      *visit
+	person *person
+	public *channel.Track
+	sid    string
+	remote *webrtc.TrackRemote
+	pub    *lksdk.RemoteTrackPublication
+	stream *depacket.Stream // used by run only
+	clock  *timing.Track
+	begun  bool // a key frame was delivered
+	gap    int  // packets of units that the receiver had no room for
+
+	mu      sync.Mutex
+	end     time.Time // when to stop, if not zero
+	wantKey bool
+	lastPLI time.Time
+	w, h    int
+	counts  depacket.Counts
+	frames  int64
+}
+
+func codecOf(mime string) media.Codec {
+	switch strings.ToLower(mime) {
+	case "video/h264":
+		return media.H264
+	case "video/vp8":
+		return media.VP8
+	case "video/vp9":
+		return media.VP9
+	case "video/av1":
+		return media.AV1
+	case "audio/opus":
+		return media.Opus
+	}
+	return media.Unknown
+}
+
+// newTrack prepares the reception of a stream. The visit's mu is held.
+func (v *visit) newTrack(p *person, remote *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication) (*track, error) {
+	codec := codecOf(remote.Codec().MimeType)
+	stream, err := depacket.New(codec, v.s.cfg.Latency)
+	if err != nil {
+		return nil, err
+	}
+	t := &track{
+		v: v, person: p, sid: pub.SID(), remote: remote, pub: pub, stream: stream, clock: p.clock.Track(codec),
+		public:  &channel.Track{ID: v.s.nextID(pub.SID()), User: p.user, Codec: codec, Kind: kindOf(pub)},
+		wantKey: codec.Video(),
+	}
+	ssrc := uint32(remote.SSRC())
+	pub.OnRTCP(func(packet rtcp.Packet) {
+		// Compound packets reach every track.
+		if sr, ok := packet.(*rtcp.SenderReport); ok && sr.SSRC == ssrc {
+			t.clock.Report(sr.NTPTime, sr.RTPTime, v.s.cfg.Now())
+		}
+	})
+	v.s.mu.Lock()
+	v.s.live[t.public] = t
+	v.s.all = append(v.s.all, t)
+	v.s.mu.Unlock()
+	return t, nil
+}
+
+// run reads until the stream ends or is stopped.
+func (t *track) run() {
+	defer t.v.ended(t)
+	buf := make([]byte, mtu)
+	for {
+		now := t.v.s.cfg.Now()
+		t.askKey(now)
+		// The deadline first: stop sets the end first.
+		if err := t.remote.SetReadDeadline(t.until(now)); err != nil || t.stopped(now) {
+			break
+		}
+		n, _, err := t.remote.Read(buf)
+		now = t.v.s.cfg.Now()
+		if err == nil {
+			t.receive(buf[:n], now)
+		} else if !isTimeout(err) {
+			break
+		}
+		for u, ok := t.stream.Next(now); ok; u, ok = t.stream.Next(now) {
+			t.deliver(u)
+		}
+		t.count()
+	}
+	for u, ok := t.stream.Drain(); ok; u, ok = t.stream.Drain() {
+		t.deliver(u)
+	}
+	t.count()
+}
+
+func isTimeout(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
+}
+
+func (t *track) receive(b []byte, now time.Time) {
+	var p rtp.Packet
+	if p.Unmarshal(append([]byte(nil), b...)) != nil {
+		return
+	}
+	if ext, fresh := t.stream.Push(&p, now); fresh {
+		t.clock.Arrive(ext, now)
+	}
+}
+
+// deliver times a unit and hands it on. A video track begins with a key frame.
+func (t *track) deliver(u media.Unit) {
+	u.PTS = t.clock.Map(u.RTP)
+	if !u.Codec.Video() {
+		t.send(u)
+		return
+	}
+	if !t.begun && !u.Key {
+		return
+	}
+	if u.Key {
+		t.begun = true
+		t.mu.Lock()
+		t.wantKey = false
+		t.mu.Unlock()
+	} else if u.Gap > 0 {
+		t.requestKey()
+	}
+	if !t.send(u) {
+		// Without this one the next ones cannot be decoded.
+		t.begun = false
+		t.requestKey()
+	}
+}
+
+func (t *track) send(u media.Unit) bool {
+	u.Gap += t.gap
+	t.v.mu.Lock()
+	ok := t.v.emit(t.person, channel.Media{Track: t.public, Unit: u})
+	t.v.mu.Unlock()
+	if !ok {
+		t.gap = u.Gap + 1
+		return false
+	}
+	t.gap = 0
+	t.frames++
+	return true
+}
+
+// until is when Read shall return even if no packet comes.
+func (t *track) until(now time.Time) time.Time {
+	at := now.Add(idleRead)
+	if d, ok := t.stream.Deadline(); ok && d.Before(at) {
+		at = d
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.end.IsZero() && t.end.Before(at) {
+		at = t.end
+	}
+	if again := t.lastPLI.Add(pliPause); t.wantKey && again.Before(at) {
+		at = again
+	}
+	return at
+}
+
+// stop ends the track after a time.
+func (t *track) stop(after time.Duration) {
+	t.mu.Lock()
+	end := t.v.s.cfg.Now().Add(after)
+	if t.end.IsZero() || end.Before(t.end) {
+		t.end = end
+	}
+	t.mu.Unlock()
+	_ = t.remote.SetReadDeadline(end)
+}
+
+func (t *track) stopping() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.end.IsZero()
+}
+
+func (t *track) stopped(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.end.IsZero() && !now.Before(t.end)
+}
+
+// requestKey asks the sender for a key frame until one comes, once a second.
+func (t *track) requestKey() {
+	if !t.public.Codec.Video() {
+		return
+	}
+	t.mu.Lock()
+	t.wantKey = true
+	t.mu.Unlock()
+	t.askKey(t.v.s.cfg.Now())
+}
+
+func (t *track) askKey(now time.Time) {
+	t.mu.Lock()
+	due := t.wantKey && now.Sub(t.lastPLI) >= pliPause && t.end.IsZero()
+	if due {
+		t.lastPLI = now
+	}
+	t.mu.Unlock()
+	if due {
+		t.person.rp.WritePLI(t.remote.SSRC())
+	}
+}
+
+// setSize asks for the layer that fits, once per size.
+func (t *track) setSize(w, h int) {
+	if !t.public.Codec.Video() || w < 0 || h < 0 || w > 1<<15 || h > 1<<15 {
+		return
+	}
+	t.mu.Lock()
+	same := t.w == w && t.h == h
+	t.w, t.h = w, h
+	t.mu.Unlock()
+	if !same {
+		t.pub.SetVideoDimensions(uint32(w), uint32(h)) //nolint:gosec // checked
+	}
+}
+
+func (t *track) count() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts = t.stream.Counts()
+	t.counts.Frames = t.frames
+}
+
+func (t *track) stats() channel.TrackStats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.counts
+	return channel.TrackStats{
+		Track: t.public, Packets: c.Packets, Lost: c.Lost, Late: c.Late, Dup: c.Dup, Repaired: c.Repaired, Frames: c.Frames,
+	}
+}

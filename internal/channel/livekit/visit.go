@@ -1,0 +1,212 @@
+package livekit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	lk "github.com/livekit/protocol/livekit"
+	lksdk "github.com/livekit/server-sdk-go/v2"
+	"github.com/pion/webrtc/v4"
+
+	"tapedeck/internal/channel"
+	"tapedeck/internal/channel/livekit/sdk"
+)
+
+// closing bounds how long the goroutines of a connection are waited for.
+const closing = 3 * time.Second
+
+// visit is one connection to the room.
+//
+// The library calls back from several goroutines, partly late and before Join
+// has returned. Whatever changes people or tracks is done under mu, and so is
+// the sending of the events that tell of it: their order is the order of the
+// changes.
+type visit struct {
+	s    *Source
+	room *lksdk.Room
+
+	mu      sync.Mutex
+	joined  bool
+	closing bool            // nobody new is let in
+	held    []channel.Event // until joined
+	people  map[string]*person
+	tracks  sync.WaitGroup
+	broken  int // times the library has begun to reconnect without success
+
+	over   chan struct{}
+	once   sync.Once
+	reason lk.DisconnectReason
+}
+
+// codecs are offered to the server; it sends each track as it was published.
+func codecs() []lk.Codec {
+	return []lk.Codec{
+		{Mime: "audio/opus"},
+		{Mime: "video/h264"}, {Mime: "video/vp8"}, {Mime: "video/vp9"}, {Mime: "video/av1"}, {Mime: "video/rtx"},
+	}
+}
+
+// join makes one attempt. The error holds no token.
+func (s *Source) join(ctx context.Context, token string) (*visit, error) {
+	v := &visit{s: s, people: map[string]*person{}, over: make(chan struct{})}
+	v.room = lksdk.NewRoom(v.callbacks())
+	opts := []lksdk.ConnectOption{
+		lksdk.WithAutoSubscribe(false), lksdk.WithCodecs(codecs()), lksdk.WithLogger(sdk.Logger(s.cfg.Log)),
+	}
+	if s.cfg.Relay {
+		opts = append(opts, lksdk.WithICETransportPolicy(webrtc.ICETransportPolicyRelay))
+	}
+	s.setVisit(v)
+	joined := make(chan error, 1)
+	go func() { joined <- v.room.JoinWithContextAndToken(ctx, s.cfg.Room.URL, token, opts...) }()
+	select {
+	case err := <-joined:
+		if err != nil {
+			s.setVisit(nil)
+			v.close("", true)
+			return nil, errors.New(sdk.Scrub(err.Error()))
+		}
+	case <-ctx.Done():
+		// The library may go on waiting for its own time-out: let it do so alone.
+		s.setVisit(nil)
+		v.room.Disconnect()
+		go func() {
+			<-joined
+			v.close("", true)
+		}()
+		return nil, ctx.Err()
+	}
+	raiseBuffers()
+	v.arrive()
+	return v, nil
+}
+
+// arrive reports our arrival, and then who is there.
+func (v *visit) arrive() {
+	present := v.room.GetRemoteParticipants()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.s.queue.push(channel.Connected{At: v.now()})
+	v.joined = true
+	for _, ev := range v.held {
+		v.s.queue.push(ev)
+	}
+	v.held = nil
+	for _, rp := range present {
+		v.see(rp)
+	}
+}
+
+func (v *visit) callbacks() *lksdk.RoomCallback {
+	cb := lksdk.NewRoomCallback()
+	cb.OnTrackPublished = v.onPublished
+	cb.OnTrackUnpublished = func(pub *lksdk.RemoteTrackPublication, _ *lksdk.RemoteParticipant) { v.onGone(pub) }
+	cb.OnTrackSubscribed = v.onSubscribed
+	cb.OnTrackUnsubscribed = func(_ *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication, _ *lksdk.RemoteParticipant) {
+		v.onGone(pub)
+	}
+	cb.OnTrackSubscriptionFailed = func(sid string, rp *lksdk.RemoteParticipant) {
+		v.s.cfg.Log.Warn("a track cannot be subscribed: the server or its codec does not allow it", "track", sid, "user", rp.Identity())
+	}
+	cb.OnTrackMuted = func(pub lksdk.TrackPublication, _ lksdk.Participant) { v.onMuted(pub, true) }
+	cb.OnTrackUnmuted = func(pub lksdk.TrackPublication, _ lksdk.Participant) { v.onMuted(pub, false) }
+	cb.OnParticipantConnected = v.onConnected
+	cb.OnParticipantDisconnected = v.onDisconnected
+	cb.OnReconnecting = v.onReconnecting
+	cb.OnReconnected = func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.broken = 0
+	}
+	cb.OnDisconnected = func() { v.lose(v.room.DisconnectReason()) }
+	return cb
+}
+
+// onReconnecting lets the library try to resume the connection, which keeps the
+// tracks. When it gives that up it would start afresh with long pauses: from
+// there on we do better, with the latest token. Disconnecting inside this call
+// keeps the library from joining at the same time as we do.
+func (v *visit) onReconnecting() {
+	v.mu.Lock()
+	v.broken++
+	again := v.broken > 1
+	v.mu.Unlock()
+	if again {
+		v.room.Disconnect()
+		v.lose(lk.DisconnectReason_SIGNAL_CLOSE)
+	}
+}
+
+func (v *visit) lose(reason lk.DisconnectReason) {
+	v.once.Do(func() {
+		v.reason = reason
+		close(v.over)
+	})
+}
+
+// stay waits for the end of the connection or of ctx.
+func (v *visit) stay(ctx context.Context) lk.DisconnectReason {
+	select {
+	case <-ctx.Done():
+		return lk.DisconnectReason_CLIENT_INITIATED
+	case <-v.over:
+		return v.reason
+	}
+}
+
+// close ends all tracks, reports them and, unless quiet, that everybody left,
+// and waits for the goroutines of the connection.
+func (v *visit) close(reason string, quiet bool) {
+	v.mu.Lock()
+	v.closing = true
+	for _, p := range v.people {
+		for q := p; q != nil; q = q.before {
+			for t := range q.tracks {
+				t.stop(0)
+			}
+		}
+	}
+	v.mu.Unlock()
+	v.tracks.Wait()
+	v.mu.Lock()
+	for _, p := range v.people {
+		if p.leaving == "" && !quiet {
+			v.leave(p, reason)
+		}
+	}
+	v.mu.Unlock()
+	v.disconnect()
+}
+
+// disconnect leaves the room and waits for what the library has running.
+func (v *visit) disconnect() {
+	local := v.room.LocalParticipant
+	connections := []*webrtc.PeerConnection{local.GetSubscriberPeerConnection(), local.GetPublisherPeerConnection()}
+	v.room.Disconnect()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, pc := range connections {
+			if pc != nil {
+				_ = pc.GracefulClose()
+			}
+		}
+	}()
+	limit := time.NewTimer(closing)
+	defer limit.Stop()
+	select {
+	case <-done:
+	case <-limit.C:
+		v.s.cfg.Log.Warn("the connection to the room takes long to close")
+	}
+}
+
+func (s *Source) nextID(sid string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.made++
+	return fmt.Sprintf("%s/%d", sid, s.made)
+}
