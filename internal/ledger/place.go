@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -18,6 +19,8 @@ const (
 
 	// A full node refuses; the queue group then picks another with luck.
 	placeTries = 3
+
+	unserveTimeout = 2 * time.Second
 )
 
 func ownerSubject(sid string) string { return "rec.sess." + sid }
@@ -159,8 +162,17 @@ func (l *Ledger) serve(subject, queue string, answer func(context.Context, []byt
 		cancel()
 		return nil, fmt.Errorf("ledger: serve %s: %w", subject, err)
 	}
+	closed := make(chan struct{})
+	sub.SetClosedHandler(func(string) { close(closed) })
 	return func() {
-		_ = sub.Unsubscribe()
+		// What the server has sent already is still answered; a question that
+		// comes later finds nobody at once instead of waiting in vain.
+		_ = sub.Drain()
+		_ = l.nc.FlushTimeout(unserveTimeout)
+		select {
+		case <-closed:
+		case <-time.After(unserveTimeout): // the connection is down
+		}
 		cancel()
 		calls.Wait()
 	}, nil
