@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -52,36 +53,61 @@ func (i Info) Stream(kind string) (Stream, bool) {
 	return Stream{}, false
 }
 
+// report is ffprobe's JSON.
+type report struct {
+	Format struct {
+		Name     string `json:"format_name"`
+		Duration string `json:"duration"`
+		Start    string `json:"start_time"`
+		Size     string `json:"size"`
+	} `json:"format"`
+	Streams []struct {
+		Type      string `json:"codec_type"`
+		Codec     string `json:"codec_name"`
+		Profile   string `json:"profile"`
+		Width     int    `json:"width"`
+		Height    int    `json:"height"`
+		FrameRate string `json:"r_frame_rate"`
+		Rate      string `json:"sample_rate"`
+		Channels  int    `json:"channels"`
+		Start     string `json:"start_time"`
+		Duration  string `json:"duration"`
+	} `json:"streams"`
+	Packets []struct {
+		Type     string `json:"codec_type"`
+		PTS      string `json:"pts_time"`
+		Duration string `json:"duration_time"`
+		Flags    string `json:"flags"`
+	} `json:"packets"`
+}
+
 // Inspect runs ffprobe on path. It also returns every line that ffprobe printed
 // at level "warning" or worse.
 func Inspect(ctx context.Context, path string) (Info, []string, error) {
-	out, warnings, err := run(ctx, "ffprobe", "-hide_banner", "-v", "warning", "-of", "json", "-show_format", "-show_streams", path)
+	raw, warnings, err := ask(ctx, path, "-show_format", "-show_streams")
+	return raw.info(), warnings, err
+}
+
+// Scan is Inspect and Packets in one run of ffprobe.
+func Scan(ctx context.Context, path string) (Info, []Packet, []string, error) {
+	raw, warnings, err := ask(ctx, path, "-show_format", "-show_streams", "-show_packets")
+	return raw.info(), raw.packets(), warnings, err
+}
+
+func ask(ctx context.Context, path string, questions ...string) (report, []string, error) {
+	var raw report
+	args := append([]string{"-hide_banner", "-v", "warning", "-of", "json"}, questions...)
+	out, warnings, err := run(ctx, "ffprobe", append(args, path)...)
 	if err != nil {
-		return Info{}, warnings, err
-	}
-	var raw struct {
-		Format struct {
-			Name     string `json:"format_name"`
-			Duration string `json:"duration"`
-			Start    string `json:"start_time"`
-			Size     string `json:"size"`
-		} `json:"format"`
-		Streams []struct {
-			Type      string `json:"codec_type"`
-			Codec     string `json:"codec_name"`
-			Profile   string `json:"profile"`
-			Width     int    `json:"width"`
-			Height    int    `json:"height"`
-			FrameRate string `json:"r_frame_rate"`
-			Rate      string `json:"sample_rate"`
-			Channels  int    `json:"channels"`
-			Start     string `json:"start_time"`
-			Duration  string `json:"duration"`
-		} `json:"streams"`
+		return raw, warnings, err
 	}
 	if err := json.Unmarshal(out, &raw); err != nil {
-		return Info{}, warnings, fmt.Errorf("probe: read ffprobe's answer: %w", err)
+		return raw, warnings, fmt.Errorf("probe: read ffprobe's answer: %w", err)
 	}
+	return raw, warnings, nil
+}
+
+func (raw report) info() Info {
 	size, _ := strconv.ParseInt(raw.Format.Size, 10, 64) // absent for playlists
 	info := Info{Format: raw.Format.Name, Duration: seconds(raw.Format.Duration), Start: seconds(raw.Format.Start), Size: size}
 	for _, s := range raw.Streams {
@@ -91,7 +117,7 @@ func Inspect(ctx context.Context, path string) (Info, []string, error) {
 			Rate: rate, Channels: s.Channels, Start: seconds(s.Start), Duration: seconds(s.Duration),
 		})
 	}
-	return info, warnings, nil
+	return info
 }
 
 // Clean reports nil when ffprobe and a full decode of every stream print
@@ -117,7 +143,7 @@ func seconds(s string) time.Duration {
 	if err != nil {
 		return 0
 	}
-	return time.Duration(f*1e6+0.5) * time.Microsecond
+	return time.Duration(math.Round(f*1e6)) * time.Microsecond
 }
 
 // run returns standard output and the non-empty lines of standard error.

@@ -2,8 +2,7 @@ package probe
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
+	"strings"
 	"time"
 )
 
@@ -17,29 +16,18 @@ type Packet struct {
 
 // Packets lists the packets of path in file order.
 func Packets(ctx context.Context, path string) ([]Packet, error) {
-	out, _, err := run(ctx, "ffprobe", "-hide_banner", "-v", "error", "-of", "json",
-		"-show_entries", "packet=codec_type,pts_time,duration_time,flags", path)
-	if err != nil {
-		return nil, err
-	}
-	var raw struct {
-		Packets []struct {
-			Type     string `json:"codec_type"`
-			PTS      string `json:"pts_time"`
-			Duration string `json:"duration_time"`
-			Flags    string `json:"flags"`
-		} `json:"packets"`
-	}
-	if err := json.Unmarshal(out, &raw); err != nil {
-		return nil, fmt.Errorf("probe: read ffprobe's packets: %w", err)
-	}
+	raw, _, err := ask(ctx, path, "-show_packets")
+	return raw.packets(), err
+}
+
+func (raw report) packets() []Packet {
 	packets := make([]Packet, 0, len(raw.Packets))
 	for _, p := range raw.Packets {
 		packets = append(packets, Packet{
-			Type: p.Type, PTS: seconds(p.PTS), Duration: seconds(p.Duration), Key: len(p.Flags) > 0 && p.Flags[0] == 'K',
+			Type: p.Type, PTS: seconds(p.PTS), Duration: seconds(p.Duration), Key: strings.HasPrefix(p.Flags, "K"),
 		})
 	}
-	return packets, nil
+	return packets
 }
 
 // Span is the stretch of time that packets of one type cover.

@@ -1,0 +1,162 @@
+package review
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"tapedeck/internal/testkit/clips"
+	"tapedeck/internal/testkit/probe"
+)
+
+// settle is left out at the beginning of a stay (joining, the first key frame)
+// and at its end.
+const settle = 1500 * time.Millisecond
+
+// evidence is where one user's flashes and beeps were found.
+type evidence struct {
+	zero    time.Time
+	begin   time.Duration // of the recording on its timeline
+	end     time.Duration
+	flashes []probe.Flash
+	beeps   []probe.Beep
+}
+
+// judge compares what was found with what the user sent.
+func (s *Seen) judge(u User, e evidence) {
+	s.Flashes, s.Beeps = len(e.flashes), len(e.beeps)
+	var flashes, beeps []time.Duration
+	for _, f := range e.flashes {
+		flashes = append(flashes, f.Start)
+	}
+	for _, b := range e.beeps {
+		beeps = append(beeps, b.Start)
+	}
+	if u.Color != "" {
+		s.stays("flash", u, e, flashes)
+	}
+	if u.Tone != 0 {
+		s.stays("beep", u, e, beeps)
+	}
+	if u.Color == "" || u.Tone == 0 {
+		return
+	}
+	sum, ok := probe.SyncOf(probe.Offsets(e.flashes, e.beeps))
+	if !ok {
+		s.complain("picture and sound have only %d pairs of flash and beep", sum.Count)
+		return
+	}
+	s.Sync = &sum
+	if err := sum.Within(SyncLimit); err != nil {
+		s.complain("%v", err)
+	}
+}
+
+// stays looks for every mark that was sent. Each must be there, at its time,
+// and none may be where the user was away.
+func (s *Seen) stays(kind string, u User, e evidence, found []time.Duration) {
+	claimed := 0
+	var lags []time.Duration
+	for n, stay := range u.Stays {
+		first, last := stay.Origin.Sub(e.zero), stay.End.Sub(e.zero)
+		var off []time.Duration
+		sent := 0
+		for at := first + clips.FirstFlash; at < last; at += time.Second {
+			i := slices.IndexFunc(found, func(f time.Duration) bool { return (f - at).Abs() < LagLimit+50*time.Millisecond })
+			if i >= 0 {
+				claimed++
+				off = append(off, found[i]-at)
+			}
+			if at < max(first, e.begin)+settle || at > min(last, e.end)-settle {
+				continue
+			}
+			sent++
+			if i < 0 {
+				s.complain("%s at %v of the recording is missing", kind, at.Round(time.Millisecond))
+			}
+		}
+		if sent == 0 || len(off) == 0 {
+			s.complain("stay %d has no %s", n+1, kind)
+			continue
+		}
+		slices.Sort(off)
+		lags = append(lags, off[len(off)/2])
+	}
+	if extra := len(found) - claimed; extra > 0 {
+		s.complain("%d of %d times a %s was never sent or comes at a wrong time", extra, len(found), kind)
+	}
+	for n, lag := range lags {
+		if lag.Abs() > LagLimit {
+			s.complain("%s of stay %d is %v off the time it was sent", kind, n+1, lag)
+		}
+		if d := lag - lags[0]; d.Abs() > GapLimit {
+			s.complain("the gap before stay %d is %v longer than the user was away", n+1, d)
+		}
+	}
+	if s.Lags == nil {
+		s.Lags = lags
+	}
+}
+
+// away reports whether the user was out of the room at a time of the recording.
+// After leaving there is time to notice.
+func (u User) away(zero time.Time, at time.Duration) bool {
+	t := zero.Add(at)
+	for _, s := range u.Stays {
+		if t.After(s.Origin.Add(-settle/10)) && t.Before(s.End.Add(settle)) {
+			return false
+		}
+	}
+	return true
+}
+
+// there reports whether the user was in the room, with a margin on both sides.
+func (u User) there(zero time.Time, at time.Duration) bool {
+	t := zero.Add(at)
+	for _, s := range u.Stays {
+		if t.After(s.Origin.Add(settle)) && t.Before(s.End.Add(-settle)) {
+			return true
+		}
+	}
+	return false
+}
+
+// picture checks region i of what was watched: the user's colour while there,
+// movement, and, where gone is set, the background while away.
+func (s *Seen) picture(u User, w *probe.Watched, i int, zero time.Time, gone bool) {
+	var r, g, b, n float64
+	ghosts := 0
+	for _, f := range w.Frames {
+		look := f.Sight[i]
+		if gone && u.away(zero, f.At) && !look.Black() {
+			ghosts++
+		}
+		if look.Y < 150 && u.there(zero, f.At) {
+			x, y, z := look.RGB()
+			r, g, b, n = r+x, g+y, b+z, n+1
+		}
+	}
+	if ghosts > 0 {
+		s.complain("%d frames show a picture while the user was away", ghosts)
+	}
+	if n == 0 {
+		s.complain("no picture")
+		return
+	}
+	var wr, wg, wb int
+	if _, err := fmt.Sscanf(u.Color, "#%02x%02x%02x", &wr, &wg, &wb); err != nil {
+		s.complain("colour %q: %v", u.Color, err)
+		return
+	}
+	// The number and the moving squares lighten the average.
+	const far = 45
+	if math.Abs(r/n-float64(wr)) > far || math.Abs(g/n-float64(wg)) > far || math.Abs(b/n-float64(wb)) > far {
+		s.complain("the picture is (%.0f %.0f %.0f), the user's colour is (%d %d %d)", r/n, g/n, b/n, wr, wg, wb)
+	}
+	for _, stay := range u.Stays {
+		for _, f := range w.Freezes(i, FreezeLimit, stay.Origin.Sub(zero)+settle, stay.End.Sub(zero)-settle) {
+			s.complain("the picture stands still from %v for %v", f.Start.Round(time.Millisecond), (f.End - f.Start).Round(time.Millisecond))
+		}
+	}
+}
