@@ -1,8 +1,6 @@
 package api
 
 import (
-	"context"
-
 	"tapedeck/internal/api/codes"
 	"tapedeck/internal/api/wire"
 	"tapedeck/internal/resource"
@@ -11,12 +9,14 @@ import (
 // acquire promises a recording: it seals what start has to keep to into the
 // resource id. Nothing is stored.
 func (c *call) acquire() ([]byte, *refusal) {
-	env, no := c.envelope()
+	body, no := c.body()
 	if no != nil {
 		return nil, no
 	}
-	opts, err := wire.DecodeAcquire(env.Options)
+	env, opts, err := wire.DecodeAcquire(body)
 	switch {
+	case err != nil:
+		return nil, c.badRequest(err)
 	case opts.Scene == wire.SceneWeb && !wire.WebName(env.CName):
 		return nil, c.badRequest(wire.ErrName())
 	case opts.Scene != wire.SceneWeb && !wire.ChannelName(env.CName):
@@ -25,8 +25,8 @@ func (c *call) acquire() ([]byte, *refusal) {
 		return nil, refuse(codes.AppDisabled)
 	case !c.account.Active:
 		return nil, refuse(codes.AccountInactive)
-	case err != nil:
-		return nil, c.badRequest(err)
+	case opts.Err != nil:
+		return nil, c.badRequest(opts.Err)
 	}
 	if no := c.room(opts.Region); no != nil {
 		return nil, no
@@ -42,14 +42,14 @@ func (c *call) acquire() ([]byte, *refusal) {
 		}
 		res.HasStart = true
 	}
-	id := res.Seal(c.Ring, c.app.ID)
-	return wire.AppendAcquired(make([]byte, 0, len(id)+len(env.CName)+96), env.CName, env.UIDText, id), nil
+	var id [resource.Len]byte
+	res.Append(id[:0], c.Ring, c.app.ID)
+	return wire.AppendAcquired(make([]byte, 0, len(id)+len(env.CName)+96), env.CName, env.UIDText, id[:]), nil
 }
 
 // room checks the app's quota and that there is a node at all.
 func (c *call) room(region resource.Region) *refusal {
-	ctx, cancel := context.WithTimeout(c.r.Context(), patience)
-	defer cancel()
+	ctx := c.r.Context() // no timer: both answer from memory
 	if c.app.Quota > 0 {
 		n, err := c.Ledger.CountLive(ctx, c.app.ID)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tapedeck/internal/account"
@@ -30,6 +31,7 @@ type Ledger interface {
 	Release(ctx context.Context, rec ledger.Record) error
 	Get(ctx context.Context, sid string) (ledger.Record, uint64, error)
 	SIDOf(ctx context.Context, rid string) (sid string, used bool, err error)
+	// CountLive answers from memory: every acquire calls it.
 	CountLive(ctx context.Context, app string) (int, error)
 	Place(ctx context.Context, sid string) error
 	Ask(ctx context.Context, sid string, c ledger.Command) (ledger.Reply, error)
@@ -49,7 +51,8 @@ type Deps struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 
-	// HasNode reports whether a node could take a recording of the region. Optional.
+	// HasNode reports whether a node could take a recording of the region. It
+	// answers from memory: every acquire calls it. Optional.
 	HasNode func(ctx context.Context, region resource.Region) (bool, error)
 	// CheckTarget refuses storage that this build cannot write to, with an error
 	// that names no secret. Optional.
@@ -79,6 +82,8 @@ const (
 type Server struct {
 	Deps
 	bodies sync.Pool // *[]byte of usualBody
+	prefix string    // of request ids
+	served atomic.Uint64
 
 	// Header values that every answer shares. They must not be changed.
 	typeJSON, askBasic, retrySoon []string
@@ -88,6 +93,7 @@ type Server struct {
 func New(d Deps) *Server {
 	return &Server{
 		Deps:      d,
+		prefix:    randomPrefix(),
 		bodies:    sync.Pool{New: func() any { b := make([]byte, usualBody); return &b }},
 		typeJSON:  []string{"application/json; charset=utf-8"},
 		askBasic:  []string{`Basic realm="tapedeck"`},
@@ -109,7 +115,7 @@ type call struct {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := call{Server: s, r: r, id: requestID()}
+	c := call{Server: s, r: r, id: s.requestID()}
 	var began time.Time
 	if s.Observe != nil {
 		began = s.Now()
@@ -198,9 +204,22 @@ func (c *call) authenticate() *refusal {
 	return nil
 }
 
-// requestID is 96 random bits: enough to find a request in the logs of a cluster.
-func requestID() string {
-	var b [12]byte
+// requestID names a request within everything this process ever serves, and
+// nearly surely within the logs of a cluster.
+func (s *Server) requestID() string {
+	var id [24]byte
+	copy(id[:], s.prefix)
+	n := s.served.Add(1)
+	for i := len(id) - 1; i >= len(s.prefix); i-- {
+		id[i] = "0123456789abcdef"[n&15]
+		n >>= 4
+	}
+	return string(id[:])
+}
+
+// randomPrefix is what the request ids of a process begin with: 12 hex digits.
+func randomPrefix() string {
+	var b [6]byte
 	rand.Read(b[:]) //nolint:errcheck // never fails
 	return hex.EncodeToString(b[:])
 }

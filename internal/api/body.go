@@ -11,14 +11,23 @@ import (
 
 var errBodySize = errors.New("api: the body is too large")
 
-// envelope reads the body of a POST and what every body has (errors.md 7, 5-6).
-func (c *call) envelope() (wire.Envelope, *refusal) {
+// body reads the body of a POST.
+func (c *call) body() ([]byte, *refusal) {
 	if !jsonType(c.r.Header["Content-Type"]) {
-		return wire.Envelope{}, refuse(codes.Framing)
+		return nil, refuse(codes.Framing)
 	}
 	body, err := c.readBody()
 	if err != nil {
-		return wire.Envelope{}, refuseBecause(codes.Framing, err)
+		return nil, refuseBecause(codes.Framing, err)
+	}
+	return body, nil
+}
+
+// envelope reads the body of a POST and what every body has (errors.md 7, 5-6).
+func (c *call) envelope() (wire.Envelope, *refusal) {
+	body, no := c.body()
+	if no != nil {
+		return wire.Envelope{}, no
 	}
 	env, err := wire.DecodeEnvelope(body)
 	if err != nil {

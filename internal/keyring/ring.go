@@ -18,6 +18,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/crypto/chacha20poly1305"
 )
@@ -65,14 +66,18 @@ func (r *Ring) Seal(aad, plain []byte) []byte {
 	return r.AppendSeal(make([]byte, 0, Overhead+len(plain)), aad, plain)
 }
 
-// AppendSeal is Seal that appends to dst. dst must not overlap plain.
+// AppendSeal is Seal that appends to dst, which must not overlap plain. It
+// allocates nothing if dst has room for Overhead+len(plain) and, behind that, for
+// a copy of aad and 3 bytes, which it uses as scratch.
 func (r *Ring) AppendSeal(dst, aad, plain []byte) []byte {
-	var head [headerLen + nonceLen]byte
-	head[0] = version
-	binary.BigEndian.PutUint16(head[1:], r.current)
-	rand.Read(head[headerLen:]) //nolint:errcheck // never fails: the runtime ends the program instead
-	dst = append(dst, head[:]...)
-	return r.keys[r.current].Seal(dst, head[headerLen:], plain, bound(head[:headerLen], aad))
+	start, end := len(dst), len(dst)+Overhead+len(plain)
+	dst = slices.Grow(dst, Overhead+len(plain)+headerLen+len(aad))
+	dst = append(dst, version, byte(r.current>>8), byte(r.current))
+	head := dst[start:]
+	nonce := dst[start+headerLen : start+headerLen+nonceLen]
+	rand.Read(nonce) //nolint:errcheck // never fails: the runtime ends the program instead
+	scratch := bound(dst[end:end:cap(dst)], head, aad)
+	return r.keys[r.current].Seal(dst[:start+headerLen+nonceLen], nonce, plain, scratch)
 }
 
 // Open decrypts what Seal made for the same aad. The error is ErrOpen.
@@ -85,15 +90,13 @@ func (r *Ring) Open(aad, sealed []byte) ([]byte, error) {
 		return nil, ErrOpen
 	}
 	nonce, box := sealed[headerLen:headerLen+nonceLen], sealed[headerLen+nonceLen:]
-	plain, err := aead.Open(nil, nonce, box, bound(sealed[:headerLen], aad))
+	plain, err := aead.Open(nil, nonce, box, bound(nil, sealed[:headerLen], aad))
 	if err != nil {
 		return nil, ErrOpen
 	}
 	return plain, nil
 }
 
-// bound is the additional data: the header, so that it cannot be exchanged, and
-// the purpose.
-func bound(head, aad []byte) []byte {
-	return append(append(make([]byte, 0, len(head)+len(aad)), head...), aad...)
-}
+// bound appends the additional data: the header, so that it cannot be exchanged,
+// and the purpose.
+func bound(dst, head, aad []byte) []byte { return append(append(dst, head...), aad...) }

@@ -85,8 +85,24 @@ func (r Resource) Is(cname string, uid uint32) bool {
 
 // Seal turns the resource into its resource id, good for one App ID only.
 func (r Resource) Seal(ring *keyring.Ring, app string) string {
-	var plain [plainLen]byte
-	copy(plain[:], r.ID[:])
+	return string(r.Append(nil, ring, app))
+}
+
+// Append appends what Seal returns.
+func (r Resource) Append(dst []byte, ring *keyring.Ring, app string) []byte {
+	// One piece of memory for all: plain text, purpose, sealed value, and the
+	// scratch of the ring.
+	const fixed = plainLen + keyring.Overhead + plainLen + 3
+	mem := make([]byte, plainLen, fixed+2*(len(purpose)+len(app)))
+	r.put(mem)
+	bind := appendPurpose(mem[plainLen:], app)
+	sealed := ring.AppendSeal(bind[len(bind):], bind, mem)
+	return base64.RawURLEncoding.AppendEncode(dst, sealed)
+}
+
+// put writes the plain text.
+func (r Resource) put(plain []byte) {
+	copy(plain, r.ID[:])
 	binary.BigEndian.PutUint32(plain[16:], uint32(r.Issued.Unix()))
 	binary.BigEndian.PutUint16(plain[20:], uint16(r.Lifetime/time.Second))
 	binary.BigEndian.PutUint16(plain[22:], uint16(r.ExpiredHour))
@@ -97,9 +113,6 @@ func (r Resource) Seal(ring *keyring.Ring, app string) string {
 	if r.HasStart {
 		plain[62] = flagStart
 	}
-	var buf [keyring.Overhead + plainLen]byte
-	sealed := ring.AppendSeal(buf[:0], aad(app), plain[:])
-	return base64.RawURLEncoding.EncodeToString(sealed)
 }
 
 // Open reads a resource id that was sealed for app. The error is ErrMalformed,
@@ -114,7 +127,7 @@ func Open(ring *keyring.Ring, app, token string) (Resource, error) {
 	if err != nil || len(sealed) != keyring.Overhead+plainLen {
 		return Resource{}, ErrMalformed
 	}
-	plain, err := ring.Open(aad(app), sealed)
+	plain, err := ring.Open(appendPurpose(nil, app), sealed)
 	if err != nil {
 		return Resource{}, ErrMalformed
 	}
@@ -132,6 +145,4 @@ func Open(ring *keyring.Ring, app, token string) (Resource, error) {
 	}, nil
 }
 
-func aad(app string) []byte {
-	return append(append(make([]byte, 0, len(purpose)+len(app)), purpose...), app...)
-}
+func appendPurpose(dst []byte, app string) []byte { return append(append(dst, purpose...), app...) }

@@ -16,39 +16,46 @@ type Envelope struct {
 	Options jsontext.Value // clientRequest; shares the body's memory
 }
 
+// rawEnvelope is the envelope as it comes.
+type rawEnvelope struct {
+	CName   string         `json:"cname"`
+	UID     string         `json:"uid"`
+	Options jsontext.Value `json:"clientRequest"`
+}
+
 // DecodeEnvelope reads a body. It checks presence, types and the range of uid,
 // not the channel name, whose rule depends on the mode.
 func DecodeEnvelope(body []byte) (Envelope, error) {
-	var b struct {
-		CName   *string        `json:"cname"`
-		UID     *string        `json:"uid"`
-		Options jsontext.Value `json:"clientRequest"`
-	}
 	if jsontext.Value(body).Kind() != '{' {
 		return Envelope{}, ErrMalformed
 	}
-	if err := decode(body, &b); err != nil {
+	var raw rawEnvelope
+	if err := decode(body, &raw); err != nil {
 		return Envelope{}, err
 	}
-	kind := b.Options.Kind()
 	switch {
-	case text(b.CName) == "":
+	case raw.CName == "":
 		return Envelope{}, absent("cname")
-	case text(b.UID) == "":
+	case raw.UID == "":
 		return Envelope{}, absent("uid")
-	case len(b.Options) == 0 || kind == 'n':
+	case !present(raw.Options):
 		return Envelope{}, absent("clientRequest")
-	case kind != '{':
+	case raw.Options.Kind() != '{':
 		return Envelope{}, bad("clientRequest")
 	}
-	uid, ok := parseUID(*b.UID)
-	if !ok && allDigits(*b.UID) {
+	return raw.check()
+}
+
+// check reads the uid.
+func (raw rawEnvelope) check() (Envelope, error) {
+	uid, ok := parseUID(raw.UID)
+	if !ok && allDigits(raw.UID) {
 		return Envelope{}, &Problem{reasonBodyCheck, verbatim}
 	}
 	if !ok {
 		return Envelope{}, bad("uid")
 	}
-	return Envelope{CName: *b.CName, UIDText: *b.UID, UID: uid, Options: b.Options}, nil
+	return Envelope{CName: raw.CName, UIDText: raw.UID, UID: uid, Options: raw.Options}, nil
 }
 
 // Longest channel names in bytes (rest-api.md 1.2).

@@ -26,7 +26,7 @@ func (s *snapshotConfig) check(o *startOptions, streams session.StreamTypes) err
 	if r := o.Recording; r != nil && len(r.audioLists.Allow) > 0 && len(r.videoLists.Allow) == 0 {
 		return absent("subscribeVideoUids")
 	}
-	return check(rule{"captureInterval", s.Interval, between(minCapture, maxCapture)})
+	return check(rule{"captureInterval", s.Interval, minCapture, maxCapture})
 }
 
 // appsCollection of rest-api.md 3.10.

@@ -42,7 +42,7 @@ const (
 
 // layout checks the parameters and fills in the defaults.
 func (p *layoutParams) layout() (session.Layout, error) {
-	if err := check(rule{"mixedVideoLayout", p.Kind, between(0, layoutCustom)}); err != nil {
+	if err := check(rule{"mixedVideoLayout", p.Kind, 0, layoutCustom}); err != nil {
 		return session.Layout{}, err
 	}
 	l := session.Layout{
@@ -128,7 +128,7 @@ func (r *layoutRegion) region() (session.CustomRegion, error) {
 	case !fraction(out.Alpha):
 		return session.CustomRegion{}, bad("alpha")
 	}
-	return out, check(rule{"render_mode", r.Render, between(0, 1)})
+	return out, check(rule{"render_mode", r.Render, 0, 1})
 }
 
 func fraction(f float64) bool { return 0 <= f && f <= 1 }
@@ -149,7 +149,7 @@ func imageList(in []backgroundConfig) ([]session.UserBackground, error) {
 		case !pictureURL(*b.Image):
 			return nil, bad("image_url")
 		}
-		if err := check(rule{"render_mode", b.Render, between(0, 1)}); err != nil {
+		if err := check(rule{"render_mode", b.Render, 0, 1}); err != nil {
 			return nil, err
 		}
 		seen[uid] = true

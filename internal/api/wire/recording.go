@@ -72,19 +72,19 @@ func (c *recordingConfig) apply(p *session.Plan) error {
 
 func (c *recordingConfig) checkNumbers(mode session.Mode) error {
 	err := check(
-		rule{"channelType", c.ChannelType, between(0, 1)},
-		rule{"streamTypes", c.StreamTypes, between(0, int(session.Both))},
-		rule{"decryptionMode", c.Decryption, between(0, maxDecrypt)},
-		rule{"videoStreamType", c.VideoStream, between(0, 1)},
-		rule{"maxIdleTime", c.MaxIdle, between(minIdle, maxIdle)},
+		rule{"channelType", c.ChannelType, 0, 1},
+		rule{"streamTypes", c.StreamTypes, 0, int(session.Both)},
+		rule{"decryptionMode", c.Decryption, 0, maxDecrypt},
+		rule{"videoStreamType", c.VideoStream, 0, 1},
+		rule{"maxIdleTime", c.MaxIdle, minIdle, maxIdle},
 	)
 	if err != nil {
 		return err
 	}
 	if mode == session.Individual { // ignored in mix
-		return check(rule{"subscribeUidGroup", c.UIDGroup, between(0, maxUIDGroup)})
+		return check(rule{"subscribeUidGroup", c.UIDGroup, 0, maxUIDGroup})
 	}
-	return check(rule{"audioProfile", c.AudioProfile, between(0, 2)}) // ignored in individual
+	return check(rule{"audioProfile", c.AudioProfile, 0, 2}) // ignored in individual
 }
 
 // checkCipher: R10. An encrypted channel cannot be recorded yet.
@@ -175,9 +175,9 @@ func (t *transcodingConfig) mixing() (*session.Mixing, error) {
 		t = &transcodingConfig{}
 	}
 	if err := check(
-		rule{"width", t.Width, between(1, maxSide)},
-		rule{"height", t.Height, between(1, maxSide)},
-		rule{"bitrate", t.Bitrate, between(1, maxBitrate)},
+		rule{"width", t.Width, 1, maxSide},
+		rule{"height", t.Height, 1, maxSide},
+		rule{"bitrate", t.Bitrate, 1, maxBitrate},
 	); err != nil {
 		return nil, err
 	}

@@ -19,12 +19,12 @@ type IDs struct {
 }
 
 // AppendAcquired appends the body of a successful acquire: the members of every
-// generation of the API (rest-api.md 2.2).
-func AppendAcquired(dst []byte, cname, uid, resourceID string) []byte {
+// generation of the API (rest-api.md 2.2). The resource id is base64url.
+func AppendAcquired(dst []byte, cname, uid string, resourceID []byte) []byte {
 	dst = appendMember(dst, `{"cname":`, cname)
 	dst = appendMember(dst, `,"uid":`, uid)
-	dst = appendMember(dst, `,"resourceId":`, resourceID)
-	return append(dst, `,"code":200}`...)
+	dst = append(append(dst, `,"resourceId":"`...), resourceID...)
+	return append(dst, `","code":200}`...)
 }
 
 // AppendMessage appends a body of the gateway.

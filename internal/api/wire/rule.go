@@ -2,26 +2,21 @@ package wire
 
 import "strconv"
 
-// rule is a range or a set that a number has to keep to. An absent number keeps
-// to every rule.
+// rule is a range that a number has to keep to. An absent number keeps to every
+// rule.
 type rule struct {
-	field string
-	value *int
-	ok    func(int) bool
+	field    string
+	value    *int
+	from, to int
 }
 
 func check(rules ...rule) error {
 	for _, r := range rules {
-		if r.value != nil && !r.ok(*r.value) {
+		if r.value != nil && (*r.value < r.from || *r.value > r.to) {
 			return bad(r.field)
 		}
 	}
 	return nil
-}
-
-// between allows from..to.
-func between(from, to int) func(int) bool {
-	return func(n int) bool { return from <= n && n <= to }
 }
 
 // or is the value, or its default when it is absent.

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"tapedeck/internal/session"
@@ -29,8 +30,6 @@ const (
 	vendorAmazon     = 1
 	vendorAlibaba    = 2
 	vendorTencent    = 3
-	vendorAzure      = 5
-	vendorGoogle     = 6
 	vendorCompatible = 11 // anything that speaks S3
 )
 
@@ -39,30 +38,32 @@ const (
 	maxBucket = 255
 )
 
-// regions reports whether a vendor exists, and whether it has the region
-// (rest-api.md 3.7.2; older lists count too).
-func regions(vendor int) (known bool, has func(int) bool) {
-	switch vendor {
-	case 0: // Qiniu: its list is not known any more
-		return true, between(0, 99)
-	case vendorAmazon:
-		return true, func(n int) bool { return between(0, 25)(n) || n == 28 }
-	case vendorAlibaba:
-		return true, between(0, 27)
-	case vendorTencent:
-		return true, between(0, 19)
-	case 4: // Kingsoft
-		return true, between(0, 9)
-	case vendorAzure, vendorGoogle:
-		return true, func(int) bool { return true }
-	case 7: // Huawei
-		return true, between(0, 15)
-	case 8: // Baidu
-		return true, between(0, 7)
-	case vendorCompatible:
-		return true, between(0, 0)
+// vendor is what is known of a storage platform (rest-api.md 3.7.2; what older
+// lists have counts too).
+type vendor struct {
+	number   int
+	last     int   // the highest region
+	gaps     []int // regions below it that do not exist
+	anywhere bool  // the region has no effect and may be absent
+}
+
+func vendors() []vendor {
+	return []vendor{
+		{number: 0, last: 99}, // Qiniu: its list is not known any more
+		{number: vendorAmazon, last: 28, gaps: []int{26, 27}},
+		{number: vendorAlibaba, last: 27},
+		{number: vendorTencent, last: 19},
+		{number: 4, last: 9},        // Kingsoft
+		{number: 5, anywhere: true}, // Azure
+		{number: 6, anywhere: true}, // Google
+		{number: 7, last: 15},       // Huawei
+		{number: 8, last: 7},        // Baidu
+		{number: vendorCompatible, last: 0},
 	}
-	return false, nil
+}
+
+func (v vendor) has(region int) bool {
+	return v.anywhere || region >= 0 && region <= v.last && !slices.Contains(v.gaps, region)
 }
 
 // target checks the storage and fills in its defaults. What a vendor has no use
@@ -96,13 +97,14 @@ func (s *storageConfig) checkPlace() error {
 	if s.Vendor == nil {
 		return absent("vendor")
 	}
-	known, has := regions(*s.Vendor)
+	list := vendors()
+	at := slices.IndexFunc(list, func(v vendor) bool { return v.number == *s.Vendor })
 	switch {
-	case !known:
+	case at < 0:
 		return bad("vendor")
-	case s.Region == nil && *s.Vendor != vendorAzure && *s.Vendor != vendorGoogle:
+	case s.Region == nil && !list[at].anywhere:
 		return absent("region")
-	case s.Region != nil && !has(*s.Region):
+	case s.Region != nil && !list[at].has(*s.Region):
 		return bad("region")
 	case text(s.Bucket) == "":
 		return absent("bucket")
