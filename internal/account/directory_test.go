@@ -1,0 +1,145 @@
+package account
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+const (
+	secretA = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	secretB = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+)
+
+func hashOf(t testing.TB, secret string) SecretHash {
+	t.Helper()
+	h, err := HashSecret(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func directory(t testing.TB, accounts ...Account) *Directory {
+	t.Helper()
+	d, err := NewDirectory(accounts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestAuthenticate(t *testing.T) {
+	d := directory(t,
+		Account{ID: "one", Secrets: []SecretHash{hashOf(t, secretA)}, Active: true},
+		Account{ID: "two", Secrets: []SecretHash{hashOf(t, secretA), hashOf(t, secretB)}},
+	)
+	cases := []struct {
+		user, password string
+		ok             bool
+	}{
+		{"one", secretA, true},
+		{"one", secretB, false},
+		{"two", secretA, true}, // both secrets are good while one is being replaced
+		{"two", secretB, true},
+		{"one", "", false},
+		{"one", secretA + "x", false},
+		{"one", secretA[:31], false},
+		{"One", secretA, false},
+		{"", "", false},
+		{"three", secretA, false},
+	}
+	for _, c := range cases {
+		a, ok := d.Authenticate(c.user, c.password)
+		if ok != c.ok || ok && a.ID != c.user {
+			t.Errorf("%q with %q: %v %v", c.user, c.password, a, ok)
+		}
+	}
+}
+
+// An account with one secret has no second one that the empty place could match.
+func TestAbsentSecretNeverFits(t *testing.T) {
+	d := directory(t, Account{ID: "one", Secrets: []SecretHash{hashOf(t, secretA)}})
+	for _, password := range []string{"", "\x00", strings.Repeat("\x00", 32)} {
+		if _, ok := d.Authenticate("one", password); ok {
+			t.Errorf("%q fits", password)
+		}
+		if _, ok := d.Authenticate("nobody", password); ok {
+			t.Errorf("%q fits nobody", password)
+		}
+	}
+}
+
+func TestDirectoryRefuses(t *testing.T) {
+	h := hashOf(t, secretA)
+	one := Account{ID: "one", Secrets: []SecretHash{h}}
+	with := func(change func(*Account)) []Account {
+		a := one
+		change(&a)
+		return []Account{a}
+	}
+	cases := map[string][]Account{
+		"no id":          with(func(a *Account) { a.ID = "" }),
+		"twice":          {one, one},
+		"no secret":      with(func(a *Account) { a.Secrets = nil }),
+		"three secrets":  with(func(a *Account) { a.Secrets = []SecretHash{h, h, h} }),
+		"negative rate":  with(func(a *Account) { a.Rate = -1 }),
+		"app without id": with(func(a *Account) { a.Apps = []App{{}} }),
+		"app twice":      with(func(a *Account) { a.Apps = []App{{ID: "x"}, {ID: "x"}} }),
+		"negative quota": with(func(a *Account) { a.Apps = []App{{ID: "x", Quota: -1}} }),
+		"app of two": {
+			{ID: "one", Secrets: one.Secrets, Apps: []App{{ID: "x"}}},
+			{ID: "two", Secrets: one.Secrets, Apps: []App{{ID: "x"}}},
+		},
+	}
+	for name, accounts := range cases {
+		if _, err := NewDirectory(accounts); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func TestDirectoryIsACopy(t *testing.T) {
+	in := []Account{{ID: "one", Secrets: []SecretHash{hashOf(t, secretA)}, Apps: []App{{ID: "x", Quota: 1}}}}
+	d := directory(t, in...)
+	in[0].Secrets[0], in[0].Apps[0].Quota = hashOf(t, secretB), 9
+	a, ok := d.Authenticate("one", secretA)
+	app, found := d.App("x")
+	if !ok || !found || app.Quota != 1 {
+		t.Fatal("the directory changed with its input")
+	}
+	if own, _ := a.App("x"); own != app {
+		t.Error("an app is there twice")
+	}
+	if _, found := d.App("y"); found {
+		t.Error("an unknown app is found")
+	}
+	if a.Limit() != DefaultRate {
+		t.Errorf("limit %d", a.Limit())
+	}
+}
+
+func TestSecretForms(t *testing.T) {
+	if _, err := HashSecret("short"); err == nil || strings.Contains(err.Error(), "short\"") {
+		t.Errorf("a short secret: %v", err)
+	}
+	h := hashOf(t, secretA)
+	form := fmt.Sprintf("sha256:%x", h)
+	if got, err := ParseSecretHash(form); err != nil || got != h {
+		t.Errorf("%x, %v", got, err)
+	}
+	for _, s := range []string{"", "sha256:", form[7:], form[:len(form)-1], form + "0", "sha256:" + strings.Repeat("g", 64), "md5:" + form[7:]} {
+		if _, err := ParseSecretHash(s); err == nil {
+			t.Errorf("%q is accepted", s)
+		}
+	}
+}
+
+func TestLiveKitHidesItsSecret(t *testing.T) {
+	l := LiveKit{URL: "wss://x", Key: "k", Secret: "hide-me"}
+	for _, s := range []string{fmt.Sprint(l), fmt.Sprintf("%+v %#v", App{LiveKit: l}, l), l.LogValue().String()} {
+		if strings.Contains(s, "hide-me") {
+			t.Errorf("%s tells the secret", s)
+		}
+	}
+}
