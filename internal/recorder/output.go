@@ -43,7 +43,7 @@ type Output struct {
 }
 
 // OpenOutput opens the spool folder of a recording. The first time it fixes
-// the timeline's zero, now rounded to milliseconds. When an earlier worker was
+// the timeline's zero, now in whole milliseconds. When an earlier worker was
 // killed it keeps the zero, closes every .part with what is whole in it, and
 // brings the playlists up to date.
 func OpenOutput(dir *spool.Dir, plan session.Plan, now func() time.Time, log *slog.Logger) (*Output, error) {
@@ -67,11 +67,8 @@ func (o *Output) resume(facts []spool.Fact) error {
 		return err
 	}
 	o.inc, o.mp4s, o.recorded = h.incarnation+1, h.mp4s, h.recorded
-	o.zero = h.zero
-	if o.zero.IsZero() {
-		o.zero = o.now().Round(time.Millisecond)
-	}
-	o.clock = timing.NewClock(o.zero, o.now)
+	o.clock = timing.NewClock(h.zero, o.now)
+	o.zero = o.clock.Zero()
 	if err := o.append(spool.Fact{
 		Type: spool.FactOpened, Version: journalVersion, SID: o.plan.SID,
 		Incarnation: o.inc, ZeroMicro: o.zero.UnixMicro(),

@@ -149,6 +149,9 @@ func (w *Writer) Frame(t media.Time, key bool, data []byte) error {
 		}
 	}
 	w.some, w.last = true, ms
+	if w.cfg.Codec == media.AV1 {
+		data = undelimited(data)
+	}
 	flags := byte(0)
 	if key {
 		flags = 0x80

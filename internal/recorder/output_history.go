@@ -1,0 +1,108 @@
+package recorder
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"tapedeck/internal/media"
+	"tapedeck/internal/media/mux/playlist"
+	"tapedeck/internal/spool"
+)
+
+// history is what a journal says of a recording so far.
+type history struct {
+	zero        time.Time // zero: nothing was opened yet
+	incarnation int
+	mp4s        int
+	recorded    bool
+	indexes     []*indexHistory
+	begun       map[string]spool.Fact // files that were begun, by name
+}
+
+// indexHistory is what a journal says of one playlist.
+type indexHistory struct {
+	cfg    IndexConfig
+	slices []spool.Fact
+	listed int // slices that the newest file of the playlist lists
+	final  bool
+}
+
+// readHistory replays the facts.
+func readHistory(facts []spool.Fact) (*history, error) {
+	h := &history{begun: map[string]spool.Fact{}}
+	for _, f := range facts {
+		switch f.Type {
+		case spool.FactOpened:
+			if f.Version != journalVersion {
+				return nil, fmt.Errorf("recorder: the journal has format %d, this worker writes %d: finish the recording with the version that began it", f.Version, journalVersion)
+			}
+			h.zero, h.incarnation = time.UnixMicro(f.ZeroMicro).UTC(), f.Incarnation
+		case spool.FactBegun:
+			h.begun[f.Name] = f
+			if f.Kind == spool.KindMP4 {
+				h.mp4s++
+			} else {
+				h.index(f.Index, f)
+			}
+		case spool.FactClosed:
+			h.recorded = true
+			if f.Kind == spool.KindSlice {
+				i := h.index(f.Index, f)
+				i.slices = append(i.slices, f)
+			}
+		case spool.FactIndex:
+			// Other documents are made again from the playlists.
+			if f.Kind == spool.KindPlaylist && h.known(f.Name) {
+				i := h.index(f.Name, f)
+				i.listed, i.final = len(i.slices), f.Final
+			}
+		case spool.FactEnded:
+			return nil, ErrEnded
+		}
+	}
+	return h, nil
+}
+
+func (h *history) known(name string) bool {
+	return slices.ContainsFunc(h.indexes, func(i *indexHistory) bool { return i.cfg.Name == name })
+}
+
+// index returns the history of a playlist, of which f is the first fact if it is new.
+func (h *history) index(name string, f spool.Fact) *indexHistory {
+	for _, i := range h.indexes {
+		if i.cfg.Name == name {
+			return i
+		}
+	}
+	uid, _ := strconv.ParseUint(f.UID, 10, 32) // our own writing; 0 stands for everybody
+	i := &indexHistory{cfg: IndexConfig{
+		Name: name, Track: f.Track, UID: uint32(uid), Playable: f.Playable, Unlisted: f.Unlisted,
+	}}
+	h.indexes = append(h.indexes, i)
+	return i
+}
+
+// reviveIndex makes a playlist of its history.
+func (o *Output) reviveIndex(h *indexHistory) *Index {
+	i := o.newIndex(h.cfg)
+	i.final, i.stale = h.final, len(h.slices) > h.listed
+	for _, f := range h.slices {
+		i.restore(f)
+	}
+	return i
+}
+
+// restore lists a slice that a fact tells of.
+func (i *Index) restore(f spool.Fact) {
+	start, dur := media.Time(f.StartMicro), media.Time(f.DurMicro)
+	if i.list.Len() == 0 {
+		i.start = start
+	}
+	i.end = max(i.end, start+dur)
+	if stamp := i.out.At(start); stamp.After(i.stamp) {
+		i.stamp = stamp
+	}
+	i.list.Add(playlist.Entry{Name: f.Name, Dur: dur, Tags: f.Tags})
+}
