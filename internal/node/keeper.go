@@ -44,6 +44,7 @@ type keeper struct {
 	note     string     // last remark of the worker
 	rec      ledger.Record
 	url      string // of the room, for messages
+	shipper  Shipper
 	unserve  func()
 	stopShip context.CancelFunc
 }
@@ -105,8 +106,8 @@ func (n *Node) retire(k *keeper) {
 	n.keep(k.dir, p)
 }
 
-// signal wakes a loop; one that is awake already looks again anyway.
-func signal(c chan struct{}) {
+// wake wakes a loop; one that is awake already looks again anyway.
+func wake(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
@@ -164,8 +165,11 @@ func (k *keeper) takeIn(facts []spool.Fact) {
 			k.explainEnd()
 		}
 		close(k.ended)
+		if s, ok := k.shipper.(interface{ Nudge() }); ok {
+			s.Nudge() // somebody may be waiting for the last files
+		}
 	}
-	signal(k.changed)
+	wake(k.changed)
 }
 
 // publish brings progress into the record until the recording is over. A
@@ -190,7 +194,7 @@ func (k *keeper) publish(ctx context.Context) {
 				return
 			}
 			pause = min(2*pause, time.Minute)
-			signal(k.changed)
+			wake(k.changed)
 		}
 		if over {
 			close(k.final)
@@ -259,7 +263,7 @@ func (k *keeper) disown(why error) {
 		k.log.Warn("the recording is no longer ours and ends", "cause", why)
 	}
 	k.wantStop()
-	signal(k.changed)
+	wake(k.changed)
 }
 
 // wantStop tells the supervisor to end the worker.

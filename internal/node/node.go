@@ -28,7 +28,8 @@ type Minter interface {
 
 // Shipper brings the files of one recording to their destination. Run returns
 // nil when the journal has ended and everything in it has its receipt; any
-// other return makes the node start it again after a while.
+// other return makes the node start it again after a while. If it has a method
+// Nudge(), that is called when the journal has ended.
 type Shipper interface {
 	Run(ctx context.Context) error
 }

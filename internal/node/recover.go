@@ -84,7 +84,7 @@ func (k *keeper) resume(rec ledger.Record) error {
 		k.p.failure = rec.Reason
 		k.wantStop()
 	}
-	signal(k.changed)
+	wake(k.changed)
 	if !k.isEnded() {
 		k.n.admit.book(k.sid, rec.Plan)
 	}

@@ -49,6 +49,9 @@ func (k *keeper) shipOnce(ctx context.Context, s Shipper) error {
 			return err
 		}
 	}
+	k.mu.Lock()
+	k.shipper = s
+	k.mu.Unlock()
 	if err := s.Run(ctx); err != nil {
 		return err
 	}
@@ -67,7 +70,7 @@ func (k *keeper) settle(change func(*progress)) {
 	k.mu.Lock()
 	change(&k.p)
 	k.mu.Unlock()
-	signal(k.changed)
+	wake(k.changed)
 }
 
 // overdue gives up uploads that went on for too long after the end.

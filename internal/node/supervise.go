@@ -270,7 +270,7 @@ func (k *keeper) listen(conn *link.Conn, lost chan<- struct{}) {
 		}
 		if m.Type == link.Status {
 			k.remark(m)
-			signal(k.nudge)
+			wake(k.nudge)
 		}
 	}
 }
