@@ -191,7 +191,7 @@ func readLines(path string, from int64, use func(line []byte)) (int64, error) {
 	}
 	buf := make([]byte, min(st.Size()-from, maxBatch))
 	n, err := f.ReadAt(buf, from)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return from, fault("read "+name, err)
 	}
 	for rest := buf[:n]; ; {

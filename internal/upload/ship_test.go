@@ -324,7 +324,9 @@ func TestHostileJournal(t *testing.T) {
 	s := start(t, dir, g, nil)
 	s.until("the only real slice", func(p upload.Progress) bool { return p.Uploaded == 2 && p.LastError != nil })
 	s.cancel()
-	<-s.done
+	if err := <-s.done; !errors.Is(err, context.Canceled) {
+		t.Errorf("Run: %v", err)
+	}
 	for _, k := range g.order() {
 		if !strings.HasPrefix(k, prefix+sid) {
 			t.Errorf("%s was shipped", k)

@@ -177,7 +177,7 @@ func fill(ctx context.Context, f *os.File, o vendor.Object, body io.ReaderAt) (e
 		if err = ctx.Err(); err == nil {
 			n, err = section.Read(b)
 		}
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			bodyErr = err
 		}
 		return n, err

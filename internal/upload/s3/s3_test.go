@@ -48,10 +48,10 @@ func newCapture(t *testing.T) *capture {
 		}
 		w.Header().Set("ETag", `"e1"`)
 		if _, ok := r.URL.Query()["uploads"]; ok {
-			fmt.Fprint(w, `<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>`)
+			_, _ = io.WriteString(w, `<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>`)
 		}
 		if r.Method == http.MethodPost && r.URL.Query().Has("uploadId") {
-			fmt.Fprint(w, `<CompleteMultipartUploadResult><Bucket>bkt</Bucket><ETag>"e2"</ETag></CompleteMultipartUploadResult>`)
+			_, _ = io.WriteString(w, `<CompleteMultipartUploadResult><Bucket>bkt</Bucket><ETag>"e2"</ETag></CompleteMultipartUploadResult>`)
 		}
 	}))
 	t.Cleanup(s.Close)
@@ -160,7 +160,7 @@ func TestParts(t *testing.T) {
 	srv.answer = func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Query().Has("uploads"):
-			fmt.Fprint(w, `<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>`)
+			_, _ = io.WriteString(w, `<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>`)
 		case r.URL.Query().Get("partNumber") == "2":
 			w.WriteHeader(http.StatusForbidden)
 		default:
