@@ -254,7 +254,7 @@ func (a *actor) colour() [3]float64 {
 func shows(s probe.Sight, c [3]float64) bool {
 	r, g, b := s.RGB()
 	for i, v := range []float64{r, g, b} {
-		if d := v - c[i]; d > 30 || d < -30 {
+		if d := v - c[i]; d > 45 || d < -45 {
 			return false
 		}
 	}
@@ -285,11 +285,9 @@ func (s *stage) whole(start, length media.Time, fps int64) probe.Playlist {
 	if d := p.Sum() - time.Duration(length)*time.Microsecond; d < 0 || d > frame {
 		t.Errorf("slices last %v, the recording %v", p.Sum(), time.Duration(length)*time.Microsecond)
 	}
-	var paths []string
-	at := start
+	at, last := start, map[string]time.Duration{}
 	for i, sl := range p.Slices {
 		path := s.file(sl.Name)
-		paths = append(paths, path)
 		if want := mixZero.Add(time.Duration(at) * time.Microsecond).Truncate(time.Millisecond); !sl.UTC.Equal(want) {
 			t.Errorf("slice %d is named %v, begins at %v", i, sl.UTC, want)
 		}
@@ -297,6 +295,7 @@ func (s *stage) whole(start, length media.Time, fps int64) probe.Playlist {
 		if err != nil {
 			t.Fatal(err)
 		}
+		s.grid(pk, last, fps)
 		base := 10*time.Second + time.Duration(at)*time.Microsecond
 		if v, ok := probe.SpanOf(pk, "video"); ok {
 			if !v.KeyFirst || (v.First-base).Abs() > 20*time.Microsecond || (v.Length()-sl.Duration).Abs() > time.Millisecond {
@@ -313,29 +312,21 @@ func (s *stage) whole(start, length media.Time, fps int64) probe.Playlist {
 		}
 		at += media.Time(sl.Duration.Microseconds())
 	}
-	s.grids(paths, fps)
 	clean(t, s.file(mixSID+"_room.m3u8"))
 	return p
 }
 
-// grids checks the distance of successive pictures and AAC frames over all slices.
-func (s *stage) grids(paths []string, fps int64) {
-	last := map[string]time.Duration{}
-	for _, path := range paths {
-		pk, err := probe.Packets(s.t.Context(), path)
-		if err != nil {
-			s.t.Fatal(err)
+// grid checks the distance of successive pictures and AAC frames.
+func (s *stage) grid(pk []probe.Packet, last map[string]time.Duration, fps int64) {
+	for _, p := range pk {
+		step := time.Second / time.Duration(fps)
+		if p.Type == "audio" {
+			step = 1024 * time.Second / 48000
 		}
-		for _, p := range pk {
-			step := time.Second / time.Duration(fps)
-			if p.Type == "audio" {
-				step = 1024 * time.Second / 48000
-			}
-			if l, ok := last[p.Type]; ok && (p.PTS-l-step).Abs() > 15*time.Microsecond {
-				s.t.Errorf("%s: %s at %v comes %v after the one before", filepath.Base(path), p.Type, p.PTS, p.PTS-l)
-			}
-			last[p.Type] = p.PTS
+		if l, ok := last[p.Type]; ok && (p.PTS-l-step).Abs() > 15*time.Microsecond {
+			s.t.Errorf("%s at %v comes %v after the one before", p.Type, p.PTS, p.PTS-l)
 		}
+		last[p.Type] = p.PTS
 	}
 }
 

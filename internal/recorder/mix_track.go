@@ -37,7 +37,7 @@ type mixTrack struct {
 func (t *mixTrack) push(u media.Unit) {
 	if len(t.queue) >= waitingUnits || t.bytes+len(u.Data) > waitingBytes {
 		t.reset()
-		t.src.RequestKey(t.track)
+		t.requestKey()
 		return
 	}
 	t.queue = append(t.queue, u)
@@ -85,11 +85,11 @@ func (t *mixTrack) due(until media.Time, each func(media.Unit)) {
 // losses: a damaged picture that moves is better than one that stands.
 func (t *mixTrack) decode(u media.Unit) bool {
 	if u.Gap > 0 && !u.Key {
-		t.src.RequestKey(t.track)
+		t.requestKey()
 	}
 	if !t.keyed {
 		if !u.Key {
-			t.src.RequestKey(t.track)
+			t.requestKey()
 			return false
 		}
 		if !t.open(u.Codec) {
@@ -103,10 +103,16 @@ func (t *mixTrack) decode(u media.Unit) bool {
 	}
 	fresh, err := t.dec.Decode(u.Data)
 	if err != nil {
-		t.src.RequestKey(t.track)
+		t.requestKey()
 	}
 	t.picture = t.picture || fresh
 	return fresh
+}
+
+func (t *mixTrack) requestKey() {
+	if !t.ended {
+		t.src.RequestKey(t.track)
+	}
 }
 
 // open makes sure that there is a decoder for c.
@@ -135,6 +141,9 @@ func (t *mixTrack) open(c media.Codec) bool {
 
 // size asks the source for the layer that fits a region of w x h.
 func (t *mixTrack) size(w, h int, fit bool) {
+	if t.ended {
+		return
+	}
 	if t.picture {
 		w, h = cover(t.dec, w, h, fit)
 	}

@@ -100,7 +100,7 @@ func (u *mixUser) end(track *channel.Track) {
 		case t.track == track:
 			t.ended = true
 		case !t.ended:
-			t.src.RequestKey(t.track)
+			t.requestKey()
 		}
 	}
 }
