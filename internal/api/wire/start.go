@@ -37,8 +37,12 @@ func DecodeStart(mode session.Mode, scene int, options jsontext.Value) (Start, e
 	if err := decode(options, &o); err != nil {
 		return Start{}, err
 	}
-	if mode == session.Web {
+	switch mode {
+	case session.Individual, session.Mix:
+	case session.Web:
 		return Start{}, o.web()
+	default:
+		return Start{}, Unsupported("mode " + string(mode))
 	}
 	s := Start{Plan: session.Plan{Mode: mode, Scene: scene}}
 	var err error
