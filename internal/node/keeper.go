@@ -153,14 +153,13 @@ func (k *keeper) readJournal() {
 func (k *keeper) takeIn(facts []spool.Fact) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	before := k.p.view.ended
 	for _, f := range facts {
 		k.p.view.add(f)
 		if f.Type == spool.FactUnreadable {
 			k.log.Error("a line of the journal cannot be read; the disk may be failing", "where", f.Note)
 		}
 	}
-	if k.p.view.ended && !before {
+	if k.p.view.ended && !k.isEnded() {
 		if k.rec.State.Live() { // else an earlier run said so
 			k.explainEnd()
 		}

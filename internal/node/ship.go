@@ -107,14 +107,14 @@ func (k *keeper) writeEnd() error {
 	if err != nil {
 		return err
 	}
-	recorded := false
+	var v view
 	for _, f := range facts {
-		if f.Type == spool.FactEnded {
-			return j.Close()
-		}
-		recorded = recorded || f.Type == spool.FactClosed
+		v.add(f)
 	}
-	err = j.Append(spool.Fact{Type: spool.FactEnded, Note: spool.EndFault, Recorded: recorded})
+	if !v.ended {
+		recorded := v.slices > 0 || len(v.files) > 0
+		err = j.Append(spool.Fact{Type: spool.FactEnded, Note: spool.EndFault, Recorded: recorded})
+	}
 	return errors.Join(err, j.Close())
 }
 

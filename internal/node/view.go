@@ -11,7 +11,6 @@ import (
 // view is what a journal says so far, in the terms of the session record.
 type view struct {
 	zero     int64 // Unix µs of the timeline's zero
-	opened   int   // incarnations
 	readyAt  int64 // Unix µs, 0 before the recorder was in the channel
 	slices   int
 	first    int64 // Unix µs of the first slice
@@ -36,7 +35,7 @@ func (v *view) add(f spool.Fact) {
 	switch f.Type {
 	case spool.FactOpened:
 		v.zero = f.ZeroMicro
-		v.opened++
+		v.ended = false
 	case spool.FactStatus:
 		if session.Status(f.Status) == session.StatusReady && v.readyAt == 0 {
 			v.readyAt = f.At
