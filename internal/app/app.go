@@ -107,7 +107,7 @@ func (a *App) startLiveKit(ctx context.Context) error {
 		return err
 	}
 	s, err := embedded.Start(ctx, embedded.Options{
-		Port: a.liveKitPort(dev), Key: dev.LiveKitKey, Secret: dev.LiveKitSecret, Log: a.log,
+		Port: a.liveKitPort(dev), Key: dev.LiveKitKey, Secret: dev.LiveKitSecret,
 	})
 	if err != nil {
 		return err
