@@ -25,6 +25,7 @@ type slice struct {
 	probe.Slice
 	path         string
 	ts           bool
+	timed        bool // its timestamps are those of the recording, as in TS
 	video, audio *probe.Span // as the container's timestamps say
 }
 
@@ -99,6 +100,8 @@ func (x *index) scan(ctx context.Context, folder string, entry probe.Slice) erro
 	if s.UTC.IsZero() {
 		x.file.complain("%s does not tell its start", entry.Name)
 	}
+	// WebM slices either count from their own start or from the recording's.
+	s.timed = s.ts || s.start() > tsBase-time.Second
 	x.slices = append(x.slices, s)
 	return nil
 }
@@ -113,7 +116,7 @@ func (s slice) frame() time.Duration {
 }
 
 // checkDurations compares what the playlist says with what the slices hold: each
-// unbroken run of TS slices must sum up to the time its packets span, within
+// unbroken run of timed slices must sum up to the time its packets span, within
 // one frame, and one slice must begin where the one before it ends.
 func (x *index) checkDurations() {
 	for _, run := range x.runs() {
@@ -121,18 +124,18 @@ func (x *index) checkDurations() {
 		var sum time.Duration
 		for i, s := range run {
 			sum += s.Duration
-			if i == 0 || !s.ts {
+			if i == 0 || !s.timed {
 				continue
 			}
 			if hole := s.main().First - (run[i-1].main().First + run[i-1].Duration); hole.Abs() > nameLimit {
 				x.file.complain("%s begins %v after the end of the slice before it", s.Name, hole)
 			}
 		}
-		if span := last.main().End - first.main().First; first.ts && (sum-span).Abs() > first.frame()+time.Millisecond {
+		if span := last.main().End - first.main().First; first.timed && (sum-span).Abs() > first.frame()+time.Millisecond {
 			x.file.complain("slices from %s sum up to %v but hold %v", first.Name, sum, span)
 		}
 		for _, s := range run {
-			if d := s.Duration - s.main().Length(); !s.ts && d.Abs() > 2*s.frame() {
+			if d := s.Duration - s.main().Length(); !s.timed && d.Abs() > 2*s.frame() {
 				x.file.complain("%s is listed with %v but holds %v", s.Name, s.Duration, s.main().Length())
 			}
 		}
@@ -151,18 +154,18 @@ func (x *index) runs() [][]slice {
 	return out
 }
 
-// zeroOf finds the UTC of the timeline's zero from the names of TS slices, and
+// zeroOf finds the UTC of the timeline's zero from the names of timed slices, and
 // complains about names that do not agree with the rest.
 func zeroOf(all []*index) time.Time {
 	var zeros []time.Time
 	for _, x := range all {
 		for _, s := range x.slices {
-			if s.ts && !s.UTC.IsZero() {
+			if s.timed && !s.UTC.IsZero() {
 				zeros = append(zeros, s.zero())
 			}
 		}
 	}
-	if len(zeros) == 0 { // WebM alone: the first slice's start is as good a zero as any
+	if len(zeros) == 0 { // no clock in the files: the first slice's start is as good a zero as any
 		for _, x := range all {
 			for _, s := range x.slices {
 				zeros = append(zeros, s.UTC)
@@ -174,7 +177,7 @@ func zeroOf(all []*index) time.Time {
 	zero := zeros[len(zeros)/2]
 	for _, x := range all {
 		for _, s := range x.slices {
-			if d := s.zero().Sub(zero); s.ts && d.Abs() > nameLimit {
+			if d := s.zero().Sub(zero); s.timed && d.Abs() > nameLimit {
 				x.file.complain("the name of %s is %v off its content", s.Name, d)
 			}
 		}
@@ -182,7 +185,7 @@ func zeroOf(all []*index) time.Time {
 	return zero
 }
 
-// zero is the UTC of the timeline's zero as this TS slice has it.
+// zero is the UTC of the timeline's zero as this timed slice has it.
 func (s slice) zero() time.Time { return s.UTC.Add(-(s.main().First - tsBase)) }
 
 // segments are what a decoder has to read to see the whole index on the
@@ -192,11 +195,14 @@ func (x *index) segments(zero time.Time) []probe.Segment {
 	for _, run := range x.runs() {
 		var paths []string
 		for _, s := range run {
-			if s.ts {
+			switch {
+			case s.ts:
 				paths = append(paths, s.path)
-				continue
+			case s.timed:
+				out = append(out, probe.Segment{Path: s.path, Shift: -tsBase})
+			default:
+				out = append(out, probe.Segment{Path: s.path, Shift: s.UTC.Sub(zero)})
 			}
-			out = append(out, probe.Segment{Path: s.path, Shift: s.UTC.Sub(zero)})
 		}
 		if len(paths) > 0 {
 			segment := probe.Concat(paths)

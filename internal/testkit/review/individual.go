@@ -107,7 +107,7 @@ func (r *Result) user(ctx context.Context, u User, tracks []*index) error {
 		}
 		for _, s := range x.slices {
 			start := s.start() - tsBase
-			if !s.ts {
+			if !s.timed {
 				start = s.UTC.Sub(r.Zero)
 			}
 			e.begin, e.end = min(e.begin, start), max(e.end, start+s.Duration)
