@@ -9,10 +9,14 @@ import (
 	"net"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // maxLine bounds one message. A plan with 17 regions and all lists stays below 64 KiB.
 const maxLine = 1 << 20
+
+// sendTimeout bounds how long a side that does not read holds up the other.
+const sendTimeout = 5 * time.Second
 
 // ErrVersion: the other side speaks another version of the protocol.
 var ErrVersion = errors.New("link: protocol version differs")
@@ -40,8 +44,14 @@ func (c *Conn) Send(m Message) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, err = c.c.Write(append(b, '\n'))
-	return err
+	// Half a line is of no use to the other side, so a connection on which one
+	// could not be written is over.
+	_ = c.c.SetWriteDeadline(time.Now().Add(sendTimeout))
+	if _, err = c.c.Write(append(b, '\n')); err != nil {
+		_ = c.c.Close()
+		return fmt.Errorf("link: send %s: %w", m.Type, err)
+	}
+	return nil
 }
 
 // Receive waits for the next message. It returns net.ErrClosed when the other
