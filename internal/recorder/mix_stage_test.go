@@ -45,7 +45,7 @@ func (s *twin) Stats() []channel.TrackStats                    { return nil }
 
 // stage plays a script into a mix on a clock of its own.
 type stage struct {
-	t      *testing.T
+	t      testing.TB
 	src    *twin
 	dir    *spool.Dir
 	out    *Output
@@ -73,10 +73,13 @@ func mixPlan() session.Plan {
 	}
 }
 
-func newStage(t *testing.T, plan session.Plan) *stage {
+func newStage(t testing.TB, plan session.Plan) *stage {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("runs ffmpeg")
+	}
+	if p, ok := t.(*testing.T); ok {
+		p.Parallel()
 	}
 	s := &stage{t: t, src: newTwin(), rng: rand.New(rand.NewPCG(1, 2))}
 	var err error
@@ -264,7 +267,7 @@ func shows(s probe.Sight, c [3]float64) bool {
 var backdrop = [3]float64{0x40, 0x40, 0x40}
 
 // clean demands that ffprobe and ffmpeg have nothing to say.
-func clean(t *testing.T, path string) {
+func clean(t testing.TB, path string) {
 	t.Helper()
 	if err := probe.Clean(t.Context(), path); err != nil {
 		t.Errorf("%s: %v", filepath.Base(path), err)
