@@ -25,7 +25,7 @@ type slice struct {
 	probe.Slice
 	path         string
 	ts           bool
-	timed        bool // its timestamps are those of the recording, as in TS
+	timed        bool        // its timestamps are those of the recording, as in TS
 	video, audio *probe.Span // as the container's timestamps say
 }
 
