@@ -63,7 +63,7 @@ func (s *Source) attend(ctx context.Context) error {
 			return &channel.EndError{End: channel.EndRemoved, Err: fmt.Errorf("another recorder joined as %q", s.cfg.Room.Identity)}
 		}
 		cause := fmt.Errorf("livekit: the connection ended: %s", reason)
-		s.cfg.Log.Warn("lost the room, joining again", "room", s.cfg.Room.Identity, "reason", reason.String())
+		s.cfg.Log.Warn("lost the room, joining again", "recorder", s.cfg.Room.Identity, "reason", reason.String())
 		s.queue.push(channel.Disconnected{At: s.cfg.Clock.At(s.cfg.Now()), Err: cause})
 	}
 }
