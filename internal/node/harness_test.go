@@ -134,7 +134,7 @@ func newBench(t *testing.T, way string) *bench {
 	return b
 }
 
-// open starts the node; it is let go of when the test ends.
+// open starts the node. When the test ends it ends its recordings.
 func (b *bench) open() {
 	b.t.Helper()
 	n, err := Open(b.t.Context(), b.cfg)
@@ -142,7 +142,10 @@ func (b *bench) open() {
 		b.t.Fatal(err)
 	}
 	b.node = n
-	b.t.Cleanup(func() { b.close(false) })
+	b.t.Cleanup(func() {
+		b.closed.Store(false)
+		b.close(true)
+	})
 }
 
 func (b *bench) close(finish bool) {

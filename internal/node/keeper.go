@@ -88,10 +88,11 @@ func (n *Node) retire(k *keeper) {
 	if k.unserve != nil {
 		k.unserve()
 	}
-	n.mu.Lock()
-	delete(n.keepers, k.sid)
-	n.mu.Unlock()
-	n.admit.release(k.sid)
+	defer func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		delete(n.keepers, k.sid)
+	}()
 	k.mu.Lock()
 	p, orphan := k.p, k.orphan
 	k.mu.Unlock()
@@ -235,20 +236,24 @@ func (k *keeper) publishOnce(ctx context.Context) (over bool, err error) {
 		k.mu.Unlock()
 		return over, nil
 	case errors.Is(err, ledger.ErrNotFound), errors.Is(err, errNotOurs):
-		k.disown(err)
 		return over, nil
 	}
 	return false, err
 }
 
-// update changes the record if it is still ours.
+// update changes the record if it is still ours. If it is not, the recording
+// ends.
 func (k *keeper) update(ctx context.Context, change func(*ledger.Record) error) (ledger.Record, error) {
-	return k.n.cfg.Ledger.Update(ctx, k.sid, func(r *ledger.Record) error {
+	rec, err := k.n.cfg.Ledger.Update(ctx, k.sid, func(r *ledger.Record) error {
 		if r.Node != k.n.id {
 			return errNotOurs
 		}
 		return change(r)
 	})
+	if errors.Is(err, ledger.ErrNotFound) || errors.Is(err, errNotOurs) {
+		k.disown(err)
+	}
+	return rec, err
 }
 
 // disown ends a recording whose record is gone or has another owner. What it

@@ -239,7 +239,7 @@ func (n *Node) finishAll(ctx context.Context, keepers []*keeper) error {
 	left := 0
 	for _, k := range keepers {
 		select {
-		case <-k.final:
+		case <-k.gone: // its worker, too
 		case <-ctx.Done():
 			left++
 		}

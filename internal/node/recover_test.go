@@ -127,6 +127,21 @@ func TestFolderWithoutRecord(t *testing.T) {
 	b.shippedAll(sid)
 }
 
+// The record is gone when a caller wants to stop.
+func TestStopWithoutRecord(t *testing.T) {
+	b := newBench(t, silent)
+	b.open()
+	sid := b.place()
+	b.untilState(sid, session.Recording)
+	if err := b.ledger.Release(t.Context(), b.get(sid)); err != nil {
+		t.Fatal(err)
+	}
+	if r := b.stop(sid, false); r.Code != codeNoTask {
+		t.Errorf("stop: %+v", r)
+	}
+	b.eventually("the node lets go", func() bool { return b.node.Stats().Live == 0 })
+}
+
 // The start was undone after the node had taken the recording.
 func TestWithdrawnRecording(t *testing.T) {
 	b := newBench(t, silent)
@@ -134,12 +149,11 @@ func TestWithdrawnRecording(t *testing.T) {
 	sid := b.place()
 	b.eventually("it runs", func() bool { return len(b.pids(sid)) == 1 })
 	pid := b.pids(sid)[0]
+	b.untilState(sid, session.Recording) // nothing will happen that it publishes
 	if err := b.ledger.Release(t.Context(), b.get(sid)); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := b.ledger.Ask(t.Context(), sid, ledger.Command{Kind: ledger.CommandStop}); err != nil || r.Code != codeNoTask {
-		t.Errorf("stop: %+v, %v", r, err)
-	}
+	b.node.sweep(t.Context())
 	b.eventually("the worker is gone", func() bool { return !living(pid) })
 	b.eventually("so is its folder", func() bool {
 		sids, err := spool.List(b.cfg.Spool)

@@ -60,6 +60,14 @@ func (k *keeper) shipOnce(ctx context.Context, s Shipper) error {
 
 // shipped takes in what the Shipper reports.
 func (k *keeper) shipped(p ShipProgress) {
+	k.mu.Lock()
+	first := p.Uploaded > 0 && !k.p.uploaded
+	k.mu.Unlock()
+	if first {
+		// The Shipper reads the journal by itself and may be ahead: the record
+		// must name a file before it says that one has arrived.
+		k.readJournal()
+	}
 	k.settle(func(mine *progress) {
 		mine.uploaded = mine.uploaded || p.Uploaded > 0
 		mine.backuped = mine.backuped || p.Backuped

@@ -51,8 +51,15 @@ func (n *Node) sweep(ctx context.Context) {
 		n.log.Warn("the ledger cannot be looked through", "error", err)
 		return
 	}
+	known := map[string]bool{}
 	for _, rec := range records {
+		known[rec.SID] = true
 		n.sweepRecord(ctx, rec, now)
+	}
+	for _, k := range keepers {
+		if !known[k.sid] {
+			wake(k.changed) // it will find out what became of its record
+		}
 	}
 }
 

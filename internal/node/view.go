@@ -141,7 +141,9 @@ func (p *progress) apply(r *ledger.Record) {
 		// A step down is refused: a stop that was ordered stays ordered.
 		_ = r.SetState(state, status)
 	}
-	if p.uploaded && !v.ended && r.State == session.Recording {
+	// A slice may arrive before its playlist is written; whoever sees 5 wants
+	// to see a file as well.
+	if p.uploaded && len(v.files) > 0 && !v.ended && r.State == session.Recording {
 		r.Status = max(r.Status, session.StatusProgress)
 	}
 	if v.readyAt != 0 && r.Started.IsZero() {
