@@ -220,6 +220,6 @@ func (s *Server) requestID() string {
 // randomPrefix is what the request ids of a process begin with: 12 hex digits.
 func randomPrefix() string {
 	var b [6]byte
-	rand.Read(b[:]) //nolint:errcheck // never fails
+	_, _ = rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
 }

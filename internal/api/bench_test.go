@@ -202,7 +202,7 @@ func (s *benchServer) talk(n int) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // nothing is lost
+	defer func() { _ = conn.Close() }()
 	r := bufio.NewReader(conn)
 	for range n {
 		if _, err := conn.Write(request); err != nil {

@@ -61,12 +61,12 @@ func (c *call) readBody() ([]byte, error) {
 		m, err := c.r.Body.Read(buf[n:])
 		n += m
 		switch {
+		case n > maxBody:
+			return nil, errBodySize
 		case err == io.EOF:
 			return buf[:n], nil
 		case err != nil:
 			return nil, err
-		case n > maxBody:
-			return nil, errBodySize
 		case n == len(buf):
 			buf = append(buf, make([]byte, len(buf))...)
 		}

@@ -117,7 +117,7 @@ func (c *call) sameStart(res resource.Resource, env wire.Envelope) *refusal {
 func (c *call) newRecord(env wire.Envelope, res resource.Resource, s wire.Start) (ledger.Record, error) {
 	now := c.Now().UTC()
 	var random [16]byte
-	rand.Read(random[:]) //nolint:errcheck // never fails
+	_, _ = rand.Read(random[:]) // never fails
 	sid := hex.EncodeToString(random[:])
 	s.Plan.SID, s.Plan.AppID, s.Plan.CName, s.Plan.UID = sid, c.app.ID, env.CName, env.UID
 	target, err := json.Marshal(s.Target)

@@ -40,7 +40,7 @@ func (c *call) stop() ([]byte, *refusal) {
 	defer cancel()
 	reply, no := c.ask(ctx, rec.SID, ledger.Command{Kind: ledger.CommandStop, Async: async})
 	if no != nil {
-		if no.answer == codes.NotCompleted && !async {
+		if late(no.cause) && !async {
 			no = c.slow(rec.SID, no)
 		}
 		return nil, no

@@ -67,7 +67,7 @@ func load(path string) (*Ring, error) {
 // first one wins and both read its file.
 func create(path string) error {
 	key := make([]byte, KeyLen)
-	rand.Read(key) //nolint:errcheck // never fails
+	_, _ = rand.Read(key) // never fails
 	raw, err := json.Marshal(file{Current: 1, Keys: map[string][]byte{"1": key}}, jsontext.Multiline(true))
 	if err != nil {
 		return fmt.Errorf("keyring: %w", err)
@@ -80,7 +80,7 @@ func create(path string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp) //nolint:errcheck // it may be gone, and nothing depends on it
+	defer func() { _ = os.Remove(tmp) }()
 	if err := os.Link(tmp, path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("keyring: cannot create %s: %w", path, err)
 	}

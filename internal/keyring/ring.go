@@ -75,7 +75,7 @@ func (r *Ring) AppendSeal(dst, aad, plain []byte) []byte {
 	dst = append(dst, version, byte(r.current>>8), byte(r.current))
 	head := dst[start:]
 	nonce := dst[start+headerLen : start+headerLen+nonceLen]
-	rand.Read(nonce) //nolint:errcheck // never fails: the runtime ends the program instead
+	_, _ = rand.Read(nonce) // never fails: the runtime ends the program instead
 	scratch := bound(dst[end:end:cap(dst)], head, aad)
 	return r.keys[r.current].Seal(dst[:start+headerLen+nonceLen], nonce, plain, scratch)
 }
