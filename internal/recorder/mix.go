@@ -10,16 +10,17 @@ import (
 
 	"tapedeck/internal/channel"
 	"tapedeck/internal/media"
+	"tapedeck/internal/media/depacket"
 	"tapedeck/internal/session"
 )
 
 const (
 	// mixDelay is how far the mix runs behind the recording's clock. Media must
-	// have arrived by then: it has to cover the way through the room's server,
-	// the wait for lost packets in the source (about 150 ms), the spread of the
-	// users' paths and a pause of this process or its disk. It costs nothing but
-	// the delay itself, so it is generous.
-	mixDelay media.Time = 400_000
+	// have arrived by then, or sound is missing: it covers the wait for lost
+	// packets in the source, and beyond that 250 ms for the spread of the users'
+	// paths and a pause of this process or its disk. It costs nothing but the
+	// delay itself, which a recording does not show.
+	mixDelay = media.Time(depacket.DefaultWait/time.Microsecond) + 250_000
 
 	// mixLate: when the mix is later than that, pictures are repeated instead of
 	// drawn until it has caught up. Sound and timestamps go on.
@@ -92,7 +93,7 @@ func (m *mixMode) Subscribe(s session.Subscription) {
 	m.orders.subscription = &s
 }
 
-// Layout implements Mode. The next picture has the new layout.
+// Layout implements Mode. The pictures from this instant on have the new layout.
 func (m *mixMode) Layout(l session.Layout) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -123,7 +124,7 @@ func (m *mixMode) Run(ctx context.Context) error {
 
 // round does what is due at now and returns how long there is nothing to do.
 func (m *mixMode) round(now media.Time) (time.Duration, error) {
-	m.pump()
+	m.pump(now)
 	if !m.started {
 		return mixTick / 4, nil
 	}
@@ -140,16 +141,16 @@ func (m *mixMode) round(now media.Time) (time.Duration, error) {
 }
 
 // pump applies orders and events.
-func (m *mixMode) pump() {
+func (m *mixMode) pump(now media.Time) {
 	m.mu.Lock()
 	orders := m.orders
 	m.orders.subscription, m.orders.layout = nil, nil
 	m.mu.Unlock()
 	if orders.subscription != nil {
-		m.room.subscribe(*orders.subscription)
+		m.room.subscribe(*orders.subscription, now)
 	}
 	if orders.layout != nil {
-		m.room.arrange(*orders.layout)
+		m.room.arrange(*orders.layout, now)
 	}
 	events, drops := m.queue.take(m.spare)
 	if drops > 0 {
@@ -157,15 +158,15 @@ func (m *mixMode) pump() {
 		m.out.Gap("", fmt.Sprintf("%d media units were thrown away because the worker was too slow", drops))
 	}
 	for _, ev := range events {
-		m.apply(ev)
+		m.apply(ev, now)
 	}
 	m.spare = events
 }
 
 // apply takes note of one event.
-func (m *mixMode) apply(ev channel.Event) {
+func (m *mixMode) apply(ev channel.Event, now media.Time) {
 	if m.video != nil {
-		m.video.observe(ev)
+		m.video.observe(ev, now)
 	}
 	switch e := ev.(type) {
 	case channel.Ended:
@@ -210,12 +211,10 @@ func (m *mixMode) begin(first media.Time) {
 
 // position is the time up to which everything has been rendered.
 func (m *mixMode) position() media.Time {
-	switch {
-	case m.video == nil:
+	if m.video == nil {
 		return m.audio.position()
-	default:
-		return m.video.position()
 	}
+	return m.video.position()
 }
 
 // advance renders all pictures and sound that begin before t.
@@ -240,7 +239,7 @@ func (m *mixMode) advance(t media.Time, draw bool) error {
 // finish runs through what has arrived up to the stop instant without waiting
 // for the clock, and closes every file.
 func (m *mixMode) finish(now media.Time) error {
-	m.pump()
+	m.pump(now)
 	if !m.started {
 		return nil
 	}

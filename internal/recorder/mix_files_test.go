@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -70,12 +71,19 @@ func TestMixFrameRates(t *testing.T) {
 		t.Run(fmt.Sprint(fps), func(t *testing.T) {
 			plan := mixPlan()
 			plan.Mixing.FPS, plan.Mixing.Width, plan.Mixing.Height = fps, 161, 91
+			plan.MP4 = fps != 1
 			s := newStage(t, plan)
 			a := s.actor(3)
 			a.stay(0, 20*second)
 			s.run(4 * second)
 			s.stop()
 			s.whole(s.mode.start, 4*second-s.mode.start, int64(fps))
+			if !plan.MP4 {
+				if _, err := os.Stat(s.mp4(0)); err == nil {
+					t.Error("an MP4 that nobody asked for")
+				}
+				return
+			}
 			info, _, err := probe.Inspect(t.Context(), s.mp4(0))
 			if v, _ := info.Stream("video"); err != nil || v.W != 162 || v.H != 92 || v.FrameRate != fmt.Sprintf("%d/1", fps) {
 				t.Errorf("%+v, %v", info, err)
@@ -199,11 +207,9 @@ func started(a *actor, video bool) channel.Event {
 	return channel.Started{Track: t, At: a.s.now}
 }
 
-// Run leaves nothing behind in an empty room, and writes what came on its own
-// clock otherwise.
-func TestMixRun(t *testing.T) {
-	plan := mixPlan()
-	s := newStage(t, plan)
+// Run leaves nothing behind in an empty room.
+func TestMixRunOfNobody(t *testing.T) {
+	s := newStage(t, mixPlan())
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.mode.Run(ctx) }()
@@ -219,6 +225,53 @@ func TestMixRun(t *testing.T) {
 	if err != nil || len(all) > 0 {
 		t.Errorf("files of an empty room: %v, %v", all, err)
 	}
+}
+
+// Run follows the output's clock and, when told to stop, writes at once what
+// it holds back.
+func TestMixRun(t *testing.T) {
+	plan := mixPlan()
+	plan.SliceLength = time.Second
+	s := newStage(t, plan)
+	if err := s.out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.mode.close()
+	var err error
+	if s.dir, err = spool.Create(t.TempDir(), mixSID); err != nil {
+		t.Fatal(err)
+	}
+	s.wall = true
+	s.open(plan)
+	s.actor(0).stay(0, 20*second)
+	slices.SortStableFunc(s.script, func(a, b cue) int { return int(a.at - b.at) })
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.mode.Run(ctx) }()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for s.now < 1500*milli {
+		<-tick.C
+		s.now = s.out.Clock().Now()
+		s.deliver()
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	stopped := s.out.Clock().Now()
+	t.Logf("closed %d ms after the stop", (stopped-s.now)/milli)
+	if err := s.out.Ended(spool.EndStop, s.mode.Recorded()); err != nil {
+		t.Fatal(err)
+	}
+	p := s.playlist()
+	if got, least, most := p.Sum(), time.Duration(s.now-s.mode.start)*time.Microsecond, time.Duration(stopped-s.mode.start)*time.Microsecond; got < least || got > most+time.Second/15 {
+		t.Errorf("%v were written, want %v to %v", got, least, most)
+	}
+	if left := s.parts(); len(left) > 0 || !p.Ended {
+		t.Errorf("unfinished: %q, ended %v", left, p.Ended)
+	}
+	clean(t, s.mp4(0))
 }
 
 // The spool's folder vanishes under a running mix: the fault comes back.

@@ -12,33 +12,48 @@ import (
 // mixRoom knows who takes part in the mix, in the order in which they joined:
 // somebody who leaves makes room for those behind, somebody who returns goes to
 // the end (layouts.md 1). In a communication channel everybody takes part, in a
-// live channel those who send something. Events take effect when the mix
-// reaches their time, not when they arrive: who leaves is seen to the end.
+// live channel those who send something. Events and orders take effect when the
+// mix reaches their time, not when they arrive: who leaves is seen to the end.
 type mixRoom struct {
 	live    bool
 	streams session.StreamTypes
-	sub     session.Subscription
+	sub     session.Subscription // of what arrives
+	seen    session.Subscription // of what is drawn
 	layout  session.Layout
 	order   []uint32
 	joined  map[uint32]int            // uid → sessions that are in the room
 	tracks  map[uint32]map[string]int // uid → IDs of its tracks
 	changed bool                      // regions have to be worked out again
-	later   []channel.Event
+	later   []mixEvent
+}
+
+// mixEvent is one of an event of the room, a new layout and a new subscription.
+type mixEvent struct {
+	at     media.Time
+	uid    uint32
+	ev     channel.Event
+	layout *session.Layout
+	sub    *session.Subscription
 }
 
 func newMixRoom(plan session.Plan) *mixRoom {
 	return &mixRoom{
-		live: plan.ChannelType == 1, streams: plan.Streams, sub: plan.Subscription, layout: plan.Mixing.Layout,
+		live: plan.ChannelType == 1, streams: plan.Streams, sub: plan.Subscription, seen: plan.Subscription, layout: plan.Mixing.Layout,
 		joined: map[uint32]int{}, tracks: map[uint32]map[string]int{}, changed: true,
 	}
 }
 
-// wants reports whether that kind of a user's media is recorded.
-func (r *mixRoom) wants(uid uint32, video bool) bool {
+// wants reports whether that kind of a user's media is recorded from now on.
+func (r *mixRoom) wants(uid uint32, video bool) bool { return r.selects(r.sub, uid, video) }
+
+// draws reports whether a user's pictures are seen at the mix's present time.
+func (r *mixRoom) draws(uid uint32) bool { return r.selects(r.seen, uid, true) }
+
+func (r *mixRoom) selects(s session.Subscription, uid uint32, video bool) bool {
 	if video {
-		return r.streams.Video() && r.sub.Video.Has(uid)
+		return r.streams.Video() && s.Video.Has(uid)
 	}
-	return r.streams.Audio() && r.sub.Audio.Has(uid)
+	return r.streams.Audio() && s.Audio.Has(uid)
 }
 
 // regions returns where everybody is drawn, and whether that may have changed
@@ -50,61 +65,78 @@ func (r *mixRoom) regions(w, h int) ([]layout.Region, bool) {
 	r.changed = false
 	var users []uint32
 	for _, uid := range r.order {
-		if r.wants(uid, true) || r.wants(uid, false) {
+		if r.selects(r.seen, uid, true) || r.selects(r.seen, uid, false) {
 			users = append(users, uid)
 		}
 	}
 	return layout.Place(r.layout, users, w, h), true
 }
 
-func (r *mixRoom) subscribe(s session.Subscription) { r.sub, r.changed = s, true }
-func (r *mixRoom) arrange(l session.Layout)         { r.layout, r.changed = l, true }
+// subscribe replaces the subscription at now.
+func (r *mixRoom) subscribe(s session.Subscription, now media.Time) {
+	r.sub = s
+	if r.streams.Video() {
+		r.later = append(r.later, mixEvent{at: now, sub: &s})
+	}
+}
 
-// expect keeps an event until its time.
-func (r *mixRoom) expect(ev channel.Event) { r.later = append(r.later, ev) }
+// arrange replaces the layout at now.
+func (r *mixRoom) arrange(l session.Layout, now media.Time) {
+	if r.streams.Video() {
+		r.later = append(r.later, mixEvent{at: now, layout: &l})
+	}
+}
 
-// advance applies the events up to t and calls gone for every user who does not
+// expect keeps an event that arrived at now until its time, which is not later.
+func (r *mixRoom) expect(ev channel.Event, now media.Time) {
+	e := mixEvent{ev: ev}
+	switch k := ev.(type) {
+	case channel.Joined:
+		e.at, e.uid = k.At, k.User.UID
+	case channel.Left:
+		e.at, e.uid = k.At, k.User.UID
+	case channel.Started:
+		e.at, e.uid = k.At, k.Track.User.UID
+	case channel.Ended:
+		e.at, e.uid = k.At, k.Track.User.UID
+	default:
+		return
+	}
+	e.at = min(e.at, now)
+	r.later = append(r.later, e)
+}
+
+// advance applies what is due at t and calls gone for every user who does not
 // take part any more.
 func (r *mixRoom) advance(t media.Time, gone func(uid uint32)) {
 	n := 0
-	for ; n < len(r.later); n++ {
-		at, uid := when(r.later[n])
-		if at > t {
-			break
-		}
-		was := r.present(uid)
-		r.apply(r.later[n])
-		if was && !r.present(uid) {
-			gone(uid)
+	for ; n < len(r.later) && r.later[n].at <= t; n++ {
+		e := r.later[n]
+		was := r.present(e.uid)
+		r.apply(e)
+		if was && !r.present(e.uid) {
+			gone(e.uid)
 		}
 	}
 	r.later = slices.Delete(r.later, 0, n)
 }
 
-func when(ev channel.Event) (media.Time, uint32) {
-	switch e := ev.(type) {
-	case channel.Joined:
-		return e.At, e.User.UID
-	case channel.Left:
-		return e.At, e.User.UID
-	case channel.Started:
-		return e.At, e.Track.User.UID
-	case channel.Ended:
-		return e.At, e.Track.User.UID
+func (r *mixRoom) apply(e mixEvent) {
+	switch {
+	case e.layout != nil:
+		r.layout, r.changed = *e.layout, true
+	case e.sub != nil:
+		r.seen, r.changed = *e.sub, true
 	}
-	return 0, 0
-}
-
-func (r *mixRoom) apply(ev channel.Event) {
-	switch e := ev.(type) {
+	switch k := e.ev.(type) {
 	case channel.Joined:
-		r.join(e.User)
+		r.join(k.User)
 	case channel.Left:
-		r.leave(e.User.UID)
+		r.leave(k.User.UID)
 	case channel.Started:
-		r.begin(e.Track)
+		r.begin(k.Track)
 	case channel.Ended:
-		r.end(e.Track)
+		r.end(k.Track)
 	}
 }
 

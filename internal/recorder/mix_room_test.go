@@ -51,7 +51,7 @@ func TestMixRoomOrder(t *testing.T) {
 			plan.ChannelType, plan.Subscription = c.channel, session.Subscription{Audio: c.audio, Video: c.video}
 			r := newMixRoom(plan)
 			for _, ev := range c.events {
-				r.expect(ev)
+				r.expect(ev, 9)
 			}
 			var gone []uint32
 			r.advance(c.until, func(uid uint32) { gone = append(gone, uid) })

@@ -51,6 +51,7 @@ type stage struct {
 	out    *Output
 	mode   *mixMode
 	now    media.Time
+	wall   bool // the output's clock is the real one
 	script []cue
 	rng    *rand.Rand
 }
@@ -95,8 +96,12 @@ func (s *stage) open(plan session.Plan) {
 	s.t.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	start := mixZero.Add(time.Duration(s.now) * time.Microsecond)
+	now := func() time.Time { return start }
+	if s.wall {
+		now = time.Now
+	}
 	var err error
-	s.out, err = OpenOutput(s.dir, plan, func() time.Time { return start }, log)
+	s.out, err = OpenOutput(s.dir, plan, now, log)
 	if err != nil {
 		s.t.Fatal(err)
 	}

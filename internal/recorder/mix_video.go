@@ -66,18 +66,15 @@ func (v *mixVideo) ticks(n int64) int64 { return (n*90000 + v.fps/2) / v.fps }
 
 // observe takes note of an event of the room. Tracks are kept from their
 // arrival on, because their first frames come before the mix reaches them.
-func (v *mixVideo) observe(ev channel.Event) {
+func (v *mixVideo) observe(ev channel.Event, now media.Time) {
+	v.room.expect(ev, now)
 	switch e := ev.(type) {
-	case channel.Joined, channel.Left:
-		v.room.expect(ev)
 	case channel.Started:
-		v.room.expect(ev)
 		if e.Track.Codec.Video() {
 			u := v.user(e.Track.User.UID)
 			u.tracks = append(u.tracks, &mixTrack{track: e.Track, src: v.src, log: v.log})
 		}
 	case channel.Ended:
-		v.room.expect(ev)
 		if e.Track.Codec.Video() {
 			v.user(e.Track.User.UID).end(e.Track)
 		}
@@ -158,9 +155,9 @@ func (v *mixVideo) hand(out []codec.Encoded, files *mixFiles) {
 func (v *mixVideo) play(until media.Time) {
 	for uid, u := range v.users {
 		at := slices.IndexFunc(v.regions, func(r layout.Region) bool { return r.UID == uid })
-		if at < 0 || !v.room.wants(uid, true) {
+		if at < 0 || !v.room.draws(uid) {
 			u.rest(until)
-			if !v.room.wants(uid, true) {
+			if !v.room.draws(uid) {
 				v.hide(uid, u)
 			}
 		} else {
