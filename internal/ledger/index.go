@@ -81,6 +81,13 @@ func (x *index) count(app string) int {
 // synced waits until everything stored at the start was seen.
 func (x *index) synced(ctx context.Context) error {
 	select {
+	case <-x.ready: // always but at the start, and without a timer: every acquire asks
+		return nil
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	select {
 	case <-x.ready:
 		return nil
 	case <-ctx.Done():
