@@ -143,13 +143,13 @@ func (d *Directory) add(a Account) error {
 
 // Authenticate checks Basic credentials. It costs the same whether or not the
 // user exists and whichever secret fits. The account must not be changed.
-func (d *Directory) Authenticate(user, password string) (*Account, bool) {
+func (d *Directory) Authenticate(user, password []byte) (*Account, bool) {
 	var secrets [maxSecrets]SecretHash // no hash is all zero, so an absent one never fits
-	a := d.accounts[user]
+	a := d.accounts[string(user)]
 	if a != nil {
 		copy(secrets[:], a.Secrets)
 	}
-	got := SecretHash(sha256.Sum256([]byte(password)))
+	got := SecretHash(sha256.Sum256(password))
 	fits := 0
 	for i := range secrets {
 		fits |= subtle.ConstantTimeCompare(got[:], secrets[i][:])

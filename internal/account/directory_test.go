@@ -50,7 +50,7 @@ func TestAuthenticate(t *testing.T) {
 		{"three", secretA, false},
 	}
 	for _, c := range cases {
-		a, ok := d.Authenticate(c.user, c.password)
+		a, ok := d.Authenticate([]byte(c.user), []byte(c.password))
 		if ok != c.ok || ok && a.ID != c.user {
 			t.Errorf("%q with %q: %v %v", c.user, c.password, a, ok)
 		}
@@ -61,10 +61,10 @@ func TestAuthenticate(t *testing.T) {
 func TestAbsentSecretNeverFits(t *testing.T) {
 	d := directory(t, Account{ID: "one", Secrets: []SecretHash{hashOf(t, secretA)}})
 	for _, password := range []string{"", "\x00", strings.Repeat("\x00", 32)} {
-		if _, ok := d.Authenticate("one", password); ok {
+		if _, ok := d.Authenticate([]byte("one"), []byte(password)); ok {
 			t.Errorf("%q fits", password)
 		}
-		if _, ok := d.Authenticate("nobody", password); ok {
+		if _, ok := d.Authenticate([]byte("nobody"), []byte(password)); ok {
 			t.Errorf("%q fits nobody", password)
 		}
 	}
@@ -103,7 +103,7 @@ func TestDirectoryIsACopy(t *testing.T) {
 	in := []Account{{ID: "one", Secrets: []SecretHash{hashOf(t, secretA)}, Apps: []App{{ID: "x", Quota: 1}}}}
 	d := directory(t, in...)
 	in[0].Secrets[0], in[0].Apps[0].Quota = hashOf(t, secretB), 9
-	a, ok := d.Authenticate("one", secretA)
+	a, ok := d.Authenticate([]byte("one"), []byte(secretA))
 	app, found := d.App("x")
 	if !ok || !found || app.Quota != 1 {
 		t.Fatal("the directory changed with its input")

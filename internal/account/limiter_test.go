@@ -40,7 +40,7 @@ func (c *clock) now() time.Time { return time.Unix(c.unix.Load(), 0) }
 func limited(t *testing.T, rate int, counter Counter, nodes int) (*Account, []*Limiter, *clock) {
 	t.Helper()
 	d := directory(t, Account{ID: "one", Secrets: []SecretHash{hashOf(t, secretA)}, Rate: rate})
-	a, ok := d.Authenticate("one", secretA)
+	a, ok := d.Authenticate([]byte("one"), []byte(secretA))
 	if !ok {
 		t.Fatal("no account")
 	}

@@ -44,7 +44,8 @@ func (c *call) acquire() ([]byte, *refusal) {
 	}
 	var id [resource.Len]byte
 	res.Append(id[:0], c.Ring, c.app.ID)
-	return wire.AppendAcquired(make([]byte, 0, len(id)+len(env.CName)+96), env.CName, env.UIDText, id[:]), nil
+	// The answer goes where the body was: nothing of it is needed any more.
+	return wire.AppendAcquired((*c.buf)[:0], env.CName, env.UIDText, id[:]), nil
 }
 
 // room checks the app's quota and that there is a node at all.
