@@ -54,7 +54,7 @@ func (c *call) start() ([]byte, *refusal) {
 		return nil, c.badRequest(err)
 	}
 	if err := c.targetAllowed(c.app, s.Target); err != nil {
-		no := c.badRequest(wire.Unsupported("storage vendor " + strconv.Itoa(s.Target.Vendor)))
+		no := c.badRequest(wire.Unsupported("storageConfig with vendor " + strconv.Itoa(s.Target.Vendor)))
 		no.cause = err
 		return nil, no
 	}

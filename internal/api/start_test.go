@@ -303,7 +303,7 @@ func TestTargetCheck(t *testing.T) {
 	start := startPath("app-1", resource, "mix")
 	r := w.post(start, strings.Replace(goodOptions, `"vendor":1`, `"vendor":5`, 1))
 	w.want("Azure", r, 400, 2)
-	if r.text("reason") != "Start: storage vendor 5 is not supported by this server yet!" {
+	if r.text("reason") != "Start: storageConfig with vendor 5 is not supported by this server yet!" {
 		t.Errorf("reason %q", r.text("reason"))
 	}
 	w.want("Amazon", w.post(start, goodOptions), 200, 0)
