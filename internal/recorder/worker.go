@@ -39,7 +39,8 @@ type Worker struct {
 	mu    sync.Mutex
 	conns map[*link.Conn]struct{}
 	live  controls
-	last  link.Message // the newest status, told to every node that connects
+	early []link.Message // orders that came before there was something to order
+	last  link.Message   // the newest status, told to every node that connects
 }
 
 // controls is what a running recording obeys.
@@ -150,13 +151,24 @@ func (w *Worker) obey(m link.Message) {
 		w.requestStop(spool.EndStop)
 	case link.Done:
 		w.once.Do(func() { close(w.done) })
+	case link.Token, link.Subscribe, link.Layout:
+		w.command(m)
 	}
+}
+
+// command obeys an order about the recording, or keeps it until there is one.
+func (w *Worker) command(m link.Message) {
 	w.mu.Lock()
-	live := w.live
-	w.mu.Unlock()
-	if live == nil {
+	defer w.mu.Unlock()
+	if w.live == nil {
+		w.early = append(w.early, m)
 		return
 	}
+	order(w.live, m)
+}
+
+// order passes on what a running recording can obey.
+func order(live controls, m link.Message) {
 	switch {
 	case m.Type == link.Token && m.Token != "":
 		live.SetToken(m.Token)
@@ -189,8 +201,16 @@ func (w *Worker) tell(status session.Status, note string) {
 	}
 }
 
+// setLive hands orders to c from now on, first those that came before it.
 func (w *Worker) setLive(c controls) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.live = c
+	if c == nil {
+		return
+	}
+	for _, m := range w.early {
+		order(c, m)
+	}
+	w.early = nil
 }
