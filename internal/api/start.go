@@ -18,8 +18,8 @@ import (
 	"tapedeck/internal/session"
 )
 
-// cleanup is how long undoing a failed start may take: little enough that both
-// together stay below what clients wait for.
+// cleanup is how long undoing a failed start may take, out of the patience for
+// the whole.
 const cleanup = 2 * time.Second
 
 // start turns a resource id into a running recording. It answers when a node has
@@ -41,7 +41,7 @@ func (c *call) start() ([]byte, *refusal) {
 	}
 	// A client that hangs up has not changed its mind: the claim and its undoing
 	// are finished either way.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), patience-cleanup)
 	defer cancel()
 	if no := c.unused(ctx, res); no != nil {
 		return nil, no
