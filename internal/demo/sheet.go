@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tapedeck/internal/session"
+	"tapedeck/internal/testkit/clips"
 	"tapedeck/internal/testkit/probe"
 	"tapedeck/internal/testkit/review"
 )
@@ -29,9 +30,9 @@ func (d *demo) sheet(ctx context.Context, results []*review.Result) error {
 		for _, f := range results[i].Files {
 			switch {
 			case t.Mode == session.Mix && filepath.Ext(f.Name) == ".mp4":
-				shots = append(shots, mixShots(d.path(f.Name), f.Duration)...)
+				shots = append(shots, d.mixShots(d.path(f.Name), results[i].Files[0].Start, f.Duration)...)
 			case t.Mode == session.Individual && strings.HasSuffix(f.Name, "_video.m3u8"):
-				more, err := userShots(d.path(f.Name))
+				more, err := d.userShots(d.path(f.Name))
 				if err != nil {
 					return err
 				}
@@ -57,34 +58,63 @@ func (d *demo) sheet(ctx context.Context, results []*review.Result) error {
 
 func (d *demo) path(name string) string { return filepath.Join(d.opts.Out, name) }
 
-func mixShots(path string, length time.Duration) []shot {
+func (d *demo) mixShots(path string, start time.Time, length time.Duration) []shot {
 	var out []shot
-	for _, eighth := range []time.Duration{1, 3, 5, 7} { // all, one about to leave, away, back
-		at := length * eighth / 8
+	for _, eighth := range []time.Duration{1, 2, 4, 7} { // all, all, one away, back again
+		at := d.calm(start, length*eighth/8)
 		out = append(out, shot{path, at, fmt.Sprintf("mix %.1f s", at.Seconds())})
 	}
 	return out
 }
 
-// userShots takes the first and the last slice of a user's pictures.
-func userShots(playlist string) ([]shot, error) {
+// userShots takes the first and the last of a user's pictures. Slices of less
+// than two seconds (a size that lasted a moment) are passed over.
+func (d *demo) userShots(playlist string) ([]shot, error) {
 	p, err := probe.ReadPlaylist(playlist)
 	if err != nil || len(p.Slices) == 0 {
 		return nil, err
 	}
 	_, uid, _ := strings.Cut(strings.TrimSuffix(playlist, "__uid_e_video.m3u8"), "__uid_s_")
-	var out []shot
+	var long []shot
 	for i, s := range p.Slices {
-		if i == 0 || i == len(p.Slices)-1 {
-			out = append(out, shot{filepath.Join(filepath.Dir(playlist), s.Name), s.Duration / 2, fmt.Sprintf("individual %s, slice %d", uid, i+1)})
+		if s.Duration < 2*time.Second {
+			continue
+		}
+		at := d.calm(s.UTC, s.Duration/2-time.Second/2)
+		long = append(long, shot{filepath.Join(filepath.Dir(playlist), s.Name), at, fmt.Sprintf("individual %s, slice %d of %d", uid, i+1, len(p.Slices))})
+	}
+	if len(long) < 2 {
+		return long, nil
+	}
+	return []shot{long[0], long[len(long)-1]}, nil
+}
+
+// calm returns a time soon after at in a file that starts at start, when nobody
+// flashes.
+func (d *demo) calm(start time.Time, at time.Duration) time.Duration {
+	const margin = 60 * time.Millisecond
+	flashes := func(t time.Time) bool {
+		for _, u := range d.cast.Users() {
+			for _, s := range u.Stays {
+				since := t.Sub(s.Origin) - clips.FirstFlash + margin
+				if u.Color != "" && since > 0 && t.Before(s.End) && since%time.Second < clips.FlashLength+2*margin {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	for step := time.Duration(0); step < time.Second; step += 20 * time.Millisecond {
+		if !flashes(start.Add(at + step)) {
+			return at + step
 		}
 	}
-	return out, nil
+	return at
 }
 
 func (s shot) take(ctx context.Context, to string) error {
 	label := fmt.Sprintf("scale=480:270:force_original_aspect_ratio=decrease,pad=480:300:(ow-iw)/2:0:color=0x202020,"+
-		"drawtext=font=DejaVu Sans:fontsize=16:fontcolor=white:x=(w-tw)/2:y=276:text='%s'", s.label)
+		"drawtext=font=DejaVu Sans:fontsize=16:fontcolor=white:x=(w-tw)/2:y=276:text='%s',setsar=1,format=rgb24", s.label)
 	return ffmpeg(ctx, "-ss", fmt.Sprintf("%.3f", s.at.Seconds()), "-i", s.path, "-frames:v", "1", "-vf", label, to)
 }
 

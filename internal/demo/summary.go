@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -85,6 +86,7 @@ func (d *demo) summarize(stored []string, results []*review.Result) *summary {
 	sum := &summary{Began: d.began.UTC(), Seconds: time.Since(d.began).Seconds(), Room: room, Stored: stored, Problems: []string{}}
 	for i, r := range results {
 		t := d.tasks[i]
+		slices.SortFunc(r.Files, func(a, b review.File) int { return strings.Compare(a.Name, b.Name) })
 		var first time.Time
 		for _, f := range r.Files {
 			if !f.Start.IsZero() && (first.IsZero() || f.Start.Before(first)) {
@@ -141,11 +143,11 @@ func (s *summary) print(w io.Writer) {
 	row("", "", "", "", "", "")
 	row("FILE", "SLICES", "DURATION", "CODECS", "SIZE", "A/V OFFSET", "VERDICT")
 	for _, f := range s.Files {
-		slices := "-"
+		count := "-"
 		if f.Slices > 0 {
-			slices = fmt.Sprint(f.Slices)
+			count = fmt.Sprint(f.Slices)
 		}
-		row(f.shown, slices, fmt.Sprintf("%.2f s", f.Seconds), f.Codecs, bytes(f.Bytes), f.worst, okOr(f.Problems))
+		row(f.shown, count, fmt.Sprintf("%.2f s", f.Seconds), f.Codecs, bytes(f.Bytes), f.worst, okOr(f.Problems))
 	}
 	row("", "", "", "", "", "")
 	row("USER", "IN", "FLASHES", "BEEPS", "A/V START", "A/V END", "VERDICT")

@@ -166,6 +166,8 @@ func (d *decoding) run(ctx context.Context) ([]string, error) {
 	if d.err != nil || len(d.jobs) == 0 {
 		return nil, errors.Join(d.err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	cmd := exec.CommandContext(ctx, "ffmpeg", d.args...)
 	cmd.ExtraFiles = d.writers
 	var complaint bytes.Buffer

@@ -12,6 +12,10 @@ import (
 	"time"
 )
 
+// patience bounds one run of a program: some malformed files keep ffmpeg busy
+// for ever.
+const patience = 60 * time.Second
+
 // Info is what ffprobe says about a file or playlist.
 type Info struct {
 	Format   string // ffprobe's format_name
@@ -148,6 +152,8 @@ func seconds(s string) time.Duration {
 
 // run returns standard output and the non-empty lines of standard error.
 func run(ctx context.Context, name string, args ...string) ([]byte, []string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint

@@ -17,7 +17,11 @@ type Playlist struct {
 	Version, Target, Sequence int
 	Ended                     bool
 	Slices                    []Slice
+	Lists                     []string // names of further playlists, where this is a master playlist
 }
+
+// Master reports whether the playlist lists playlists instead of slices.
+func (p Playlist) Master() bool { return len(p.Lists) > 0 }
 
 // Slice is one entry of a playlist.
 type Slice struct {
@@ -55,7 +59,7 @@ func ReadPlaylist(path string) (Playlist, error) {
 func ParsePlaylist(r io.Reader) (Playlist, error) {
 	var p Playlist
 	var next Slice
-	timed, first := false, true
+	timed, first, variant := false, true, false
 	in := bufio.NewScanner(r)
 	for in.Scan() {
 		line := strings.TrimSpace(in.Text())
@@ -79,6 +83,13 @@ func ParsePlaylist(r io.Reader) (Playlist, error) {
 			p.Ended = true
 		case "#EXT-X-DISCONTINUITY":
 			next.Discontinuity = true
+		case "#EXT-X-STREAM-INF":
+			variant = true
+		case "#EXT-X-MEDIA":
+			if _, rest, ok := strings.Cut(value, `URI="`); ok {
+				uri, _, _ := strings.Cut(rest, `"`)
+				p.Lists = append(p.Lists, uri)
+			}
 		case "#EXTINF":
 			next.Duration, err = extinf(value)
 			timed = true
@@ -87,6 +98,9 @@ func ParsePlaylist(r io.Reader) (Playlist, error) {
 			case strings.HasPrefix(line, "#EXT-X-AGORA-"):
 				next.Tags = append(next.Tags, line)
 			case line == "" || strings.HasPrefix(line, "#"):
+			case variant:
+				p.Lists = append(p.Lists, line)
+				variant = false
 			case !timed:
 				err = fmt.Errorf("slice %q has no EXTINF", line)
 			default:

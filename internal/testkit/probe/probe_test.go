@@ -254,6 +254,10 @@ s_c_20190920125157308.ts
 		!p.Slices[0].Discontinuity || len(p.Slices[0].Tags) != 1 || !p.Slices[1].UTC.Equal(want) {
 		t.Errorf("%+v", p)
 	}
+	master, err := ParsePlaylist(strings.NewReader("#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",URI=\"a.m3u8\"\n#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO=\"a\"\nv.m3u8\n"))
+	if err != nil || !master.Master() || strings.Join(master.Lists, " ") != "a.m3u8 v.m3u8" {
+		t.Errorf("%+v, %v", master, err)
+	}
 	for _, bad := range []string{"", "#EXTINF:1.0\na.ts\n", "#EXTM3U\na.ts\n", "#EXTM3U\n#EXTINF:x\na.ts\n"} {
 		if _, err := ParsePlaylist(strings.NewReader(bad)); err == nil {
 			t.Errorf("%q is a playlist", bad)

@@ -54,7 +54,7 @@ func readIndex(ctx context.Context, dir, name string) (*index, error) {
 	x := &index{dir: dir, file: File{Name: name}}
 	var err error
 	if x.list, err = probe.ReadPlaylist(filepath.Join(dir, name)); err != nil {
-		return nil, err
+		return x, x.file.failed(ctx, err)
 	}
 	if !x.list.Ended {
 		x.file.complain("the playlist does not end")
@@ -78,7 +78,7 @@ func (x *index) scan(ctx context.Context, folder string, entry probe.Slice) erro
 	s := slice{Slice: entry, path: filepath.Join(folder, entry.Name), ts: strings.HasSuffix(entry.Name, ".ts")}
 	info, packets, said, err := probe.Scan(ctx, s.path)
 	if err != nil {
-		return err
+		return x.file.failed(ctx, err)
 	}
 	if len(said) > 0 {
 		x.file.complain("ffprobe on %s: %s", entry.Name, strings.Join(said, " | "))
@@ -213,11 +213,12 @@ func (x *index) segments(zero time.Time) []probe.Segment {
 	return out
 }
 
-// watch decodes the index and complains about what the decoder says.
+// watch decodes the index and complains about what the decoder says. What cannot
+// be decoded shows nothing.
 func (x *index) watch(ctx context.Context, zero time.Time, regions ...probe.Region) (*probe.Watched, error) {
 	w, err := probe.Watch(ctx, x.segments(zero), regions...)
 	if err != nil {
-		return nil, err
+		return &probe.Watched{}, x.file.failed(ctx, err)
 	}
 	if len(w.Warnings) > 0 {
 		x.file.complain("decoding: %s", strings.Join(w.Warnings, " | "))

@@ -16,12 +16,11 @@ import (
 func Individual(ctx context.Context, dir string, files []session.File, users []User) (*Result, error) {
 	tracks := map[string][]*index{} // by uid
 	var all []*index
+	var joints []session.File
 	res := &Result{}
 	for _, f := range files {
-		if filepath.Ext(f.Name) != ".m3u8" {
-			if err := res.manifest(ctx, dir, f.Name); err != nil {
-				return nil, err
-			}
+		if strings.Contains(f.Name, "__uid_e_av.") {
+			joints = append(joints, f)
 			continue
 		}
 		x, err := readIndex(ctx, dir, f.Name)
@@ -49,21 +48,49 @@ func Individual(ctx context.Context, dir string, files []session.File, users []U
 		}
 		res.Files = append(res.Files, x.file)
 	}
+	for _, f := range joints {
+		if err := res.joint(ctx, dir, f, users); err != nil {
+			return nil, err
+		}
+	}
 	return res, nil
 }
 
-// manifest judges an MPD: ffprobe has to read it without a word.
-func (r *Result) manifest(ctx context.Context, dir, name string) error {
-	f := File{Name: name}
-	info, said, err := probe.Inspect(ctx, filepath.Join(dir, name))
+// joint judges a joint index (an M3U8 or MPD that refers to the slices of the
+// others) as a player sees it: ffmpeg reads it as a whole, without a word.
+func (r *Result) joint(ctx context.Context, dir string, entry session.File, users []User) error {
+	f := File{Name: entry.Name}
+	path := filepath.Join(dir, entry.Name)
+	defer func() { r.Files = append(r.Files, f) }()
+	info, said, err := probe.Inspect(ctx, path)
 	if err != nil {
-		return err
+		return f.failed(ctx, err)
 	}
 	if len(said) > 0 {
 		f.complain("ffprobe: %s", strings.Join(said, " | "))
 	}
 	f.Codecs, f.Duration = info.Codecs(), info.Duration
-	r.Files = append(r.Files, f)
+	w, err := probe.Watch(ctx, []probe.Segment{{Path: path}})
+	if err != nil {
+		return f.failed(ctx, err)
+	}
+	if len(w.Warnings) > 0 {
+		f.complain("decoding: %s", strings.Join(w.Warnings, " | "))
+	}
+	for _, u := range users {
+		if fmt.Sprint(u.UID) != uidOf(entry.Name) {
+			continue
+		}
+		sum, ok := probe.SyncOf(probe.Offsets(w.Flashes(0), w.Beeps(u.Tone)))
+		if !ok {
+			f.complain("picture and sound have only %d pairs of flash and beep", sum.Count)
+			continue
+		}
+		f.Sync = append(f.Sync, UserSync{u.UID, sum})
+		if err := sum.Within(SyncLimit); err != nil {
+			f.complain("%v", err)
+		}
+	}
 	return nil
 }
 
@@ -112,10 +139,6 @@ func (r *Result) user(ctx context.Context, u User, tracks []*index) error {
 			}
 			e.begin, e.end = min(e.begin, start), max(e.end, start+s.Duration)
 		}
-		if len(w.Frames) > 0 && len(w.Sound) > 0 { // a joint index is judged by itself
-			x.joint(u, w)
-			continue
-		}
 		if len(w.Frames) > 0 {
 			pictures = x
 			e.flashes = w.Flashes(0)
@@ -135,17 +158,4 @@ func (r *Result) user(ctx context.Context, u User, tracks []*index) error {
 	}
 	r.Users = append(r.Users, seen)
 	return nil
-}
-
-// joint judges an index with picture and sound.
-func (x *index) joint(u User, w *probe.Watched) {
-	sum, ok := probe.SyncOf(probe.Offsets(w.Flashes(0), w.Beeps(u.Tone)))
-	if !ok {
-		x.file.complain("picture and sound have only %d pairs of flash and beep", sum.Count)
-		return
-	}
-	x.file.Sync = append(x.file.Sync, UserSync{u.UID, sum})
-	if err := sum.Within(SyncLimit); err != nil {
-		x.file.complain("%v", err)
-	}
 }

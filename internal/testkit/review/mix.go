@@ -89,6 +89,8 @@ func (q MixRequest) mp4(ctx context.Context, res *Result, name string, x *index)
 	f := File{Name: name}
 	info, packets, said, err := probe.Scan(ctx, path)
 	if err != nil {
+		err = f.failed(ctx, err)
+		res.Files = append(res.Files, f)
 		return err
 	}
 	if len(said) > 0 {
@@ -107,6 +109,8 @@ func (q MixRequest) mp4(ctx context.Context, res *Result, name string, x *index)
 	}
 	w, err := probe.Watch(ctx, []probe.Segment{{Path: path, Shift: shift}}, q.Regions...)
 	if err != nil {
+		err = f.failed(ctx, err)
+		res.Files = append(res.Files, f)
 		return err
 	}
 	if len(w.Warnings) > 0 {

@@ -4,6 +4,7 @@
 package review
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -106,6 +107,16 @@ func (f *File) Worst() (UserSync, bool) {
 
 func (f *File) complain(format string, args ...any) {
 	f.Problems = append(f.Problems, fmt.Sprintf(format, args...))
+}
+
+// failed notes that the file cannot be judged, unless the whole review was
+// called off: then it returns why.
+func (f *File) failed(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	f.complain("%v", err)
+	return nil
 }
 
 func (s *Seen) complain(format string, args ...any) {
