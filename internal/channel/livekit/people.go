@@ -175,14 +175,14 @@ func (v *visit) subscribe(p *person, pb *publication) {
 	if on == pb.on {
 		return
 	}
+	if on && v.s.cfg.LowStream && pb.kind == channel.Camera {
+		_ = pb.pub.SetVideoQuality(lk.VideoQuality_LOW) // first, or a high layer comes first
+	}
 	if err := pb.pub.SetSubscribed(on); err != nil {
 		v.s.cfg.Log.Warn("could not change the subscription of a track", "track", pb.pub.SID(), "user", p.user.Identity, "err", err)
 		return
 	}
 	pb.on = on
-	if on && v.s.cfg.LowStream && pb.kind == channel.Camera {
-		_ = pb.pub.SetVideoQuality(lk.VideoQuality_LOW)
-	}
 	if !on {
 		if t := p.trackOf(pb.pub.SID()); t != nil {
 			t.stop(grace)

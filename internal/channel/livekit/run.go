@@ -18,6 +18,13 @@ const (
 	lastPause  = 5 * time.Second
 )
 
+// afterRoom lets the server finish with a room that it ended. Who joins at once
+// gets into the old room, which nobody else will enter.
+const afterRoom = time.Second
+
+// echo bounds how long a connection that was given up can disturb the next.
+const echo = 30 * time.Second
+
 // Run implements channel.Source. It may be called once.
 //
 // A connection that breaks is made again for RejoinTimeout, with the latest
@@ -45,6 +52,7 @@ func (s *Source) Run(ctx context.Context, handle func(channel.Event)) error {
 
 // attend keeps us in the room until ctx ends or there is no way back.
 func (s *Source) attend(ctx context.Context) error {
+	var lost time.Time // when we last gave a connection up
 	for again := false; ; again = true {
 		v, err := s.enter(ctx, again)
 		if err != nil || v == nil {
@@ -52,7 +60,11 @@ func (s *Source) attend(ctx context.Context) error {
 		}
 		reason := v.stay(ctx)
 		s.setVisit(nil)
-		v.close(leftReason(reason), ctx.Err() != nil)
+		left := "other"
+		if closed(reason) {
+			left = "room-deleted"
+		}
+		v.close(left, ctx.Err() != nil)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -60,11 +72,22 @@ func (s *Source) attend(ctx context.Context) error {
 		case lk.DisconnectReason_PARTICIPANT_REMOVED:
 			return &channel.EndError{End: channel.EndRemoved, Err: errors.New("the recorder was removed from the room")}
 		case lk.DisconnectReason_DUPLICATE_IDENTITY:
+			// An attempt of the library that was under way when we gave its
+			// connection up may have come through after ours.
+			if s.cfg.Now().Sub(lost) < echo {
+				break
+			}
 			return &channel.EndError{End: channel.EndRemoved, Err: fmt.Errorf("another recorder joined as %q", s.cfg.Room.Identity)}
+		}
+		if reason == lk.DisconnectReason_SIGNAL_CLOSE {
+			lost = s.cfg.Now()
 		}
 		cause := fmt.Errorf("livekit: the connection ended: %s", reason)
 		s.cfg.Log.Warn("lost the room, joining again", "recorder", s.cfg.Room.Identity, "reason", reason.String())
 		s.queue.push(channel.Disconnected{At: s.cfg.Clock.At(s.cfg.Now()), Err: cause})
+		if closed(reason) && !sleep(ctx, afterRoom) {
+			return nil
+		}
 	}
 }
 
@@ -115,7 +138,24 @@ func (s *Source) setVisit(v *visit) {
 	s.visit = v
 }
 
-// leftReason says why users are gone when the room is.
+// sleep waits, and reports false when ctx ends before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// closed reports that the server ended the room.
+func closed(r lk.DisconnectReason) bool {
+	return r == lk.DisconnectReason_ROOM_CLOSED || r == lk.DisconnectReason_ROOM_DELETED
+}
+
+// leftReason says why a user is gone.
 func leftReason(r lk.DisconnectReason) string {
 	switch r {
 	case lk.DisconnectReason_CLIENT_INITIATED:

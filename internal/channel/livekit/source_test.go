@@ -12,6 +12,7 @@ import (
 )
 
 func TestEverythingArrivesWholeAndInOrder(t *testing.T) {
+	t.Parallel()
 	s := serve(t, embedded.Options{})
 	video, sound, screen := h264(1), opus(1), vp8(1, 640, 360)
 	enter(t, s.URL(), "7", publish.Spec{Video: []*publish.Clip{video}, Audio: sound, Screen: screen})
@@ -29,7 +30,7 @@ func TestEverythingArrivesWholeAndInOrder(t *testing.T) {
 		return firstAudio > 0 && firstVideo > 0
 	})
 	t.Logf("first sound after %v, first picture after %v", firstAudio.Round(time.Millisecond), firstVideo.Round(time.Millisecond))
-	r.until("four seconds", func(events []channel.Event) bool { return len(unitsOf(events, of("7", media.Opus))) > 200 })
+	r.until("three seconds", func(events []channel.Event) bool { return len(unitsOf(events, of("7", media.Opus))) > 140 })
 	r.stop()
 	if r.err != nil {
 		t.Errorf("Run returned %v", r.err)
@@ -39,7 +40,7 @@ func TestEverythingArrivesWholeAndInOrder(t *testing.T) {
 	tracks := map[media.Codec]*publish.Clip{media.H264: video, media.Opus: sound, media.VP8: screen}
 	for codec, clip := range tracks {
 		units := unitsOf(events, of("7", codec))
-		if missing := checkContent(t, clip, units); missing > 0 || len(units) < 60 {
+		if missing := checkContent(t, clip, units); missing > 0 || len(units) < 50 {
 			t.Errorf("%v: %d units, %d missing", codec, len(units), missing)
 		}
 	}
@@ -70,11 +71,12 @@ func TestEverythingArrivesWholeAndInOrder(t *testing.T) {
 
 // Camera and microphone of a publisher begin with frame 0 at the same moment.
 func TestSoundAndPictureAreAligned(t *testing.T) {
+	t.Parallel()
 	s := serve(t, embedded.Options{})
 	video, sound := h264(2), opus(2)
 	p := enter(t, s.URL(), "7", publish.Spec{Video: []*publish.Clip{video}, Audio: sound})
 	r := record(t, configOf(t, s.URL()))
-	r.until("six seconds", func(events []channel.Event) bool { return len(unitsOf(events, of("7", media.Opus))) > 300 })
+	r.until("five seconds", func(events []channel.Event) bool { return len(unitsOf(events, of("7", media.Opus))) > 240 })
 	r.stop()
 	events := r.all()
 	origin := r.clock.At(p.Origin())

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	lk "github.com/livekit/protocol/livekit"
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
@@ -19,9 +20,11 @@ import (
 )
 
 const (
-	grace    = 150 * time.Millisecond // for packets behind the news that a track ended
-	idleRead = 250 * time.Millisecond // how often a silent track looks around
-	pliPause = time.Second            // between requests for a key frame; servers throttle to this
+	grace    = 150 * time.Millisecond  // for packets behind the news that a track ended
+	idleRead = 250 * time.Millisecond  // how often a silent track looks around
+	lowWait  = 1500 * time.Millisecond // for the lowest layer, before any other will do
+	settling = 80 * time.Millisecond   // from the first packet to the first unit
+	pliPause = time.Second             // between requests for a key frame; servers throttle to this
 	mtu      = 1600
 )
 
@@ -37,6 +40,14 @@ type track struct {
 	clock  *timing.Track
 	begun  bool // a key frame was delivered
 	gap    int  // packets of units that the receiver had no room for
+
+	low      int       // pixels of the lowest layer, where only that is wanted
+	lowUntil time.Time // from when on any layer will do
+
+	// The first units wait a moment: on a busy machine the first packets are
+	// read late, and the place of a track comes from the fastest.
+	settled time.Time    // until when, once a packet has come
+	early   []media.Unit // what waits
 
 	mu      sync.Mutex
 	end     time.Time // when to stop, if not zero
@@ -75,6 +86,9 @@ func (v *visit) newTrack(p *person, remote *webrtc.TrackRemote, pub *lksdk.Remot
 		public:  &channel.Track{ID: v.s.nextID(pub.SID()), User: p.user, Codec: codec, Kind: kindOf(pub)},
 		wantKey: codec.Video(),
 	}
+	if v.s.cfg.LowStream && t.public.Kind == channel.Camera {
+		t.low = lowest(pub.TrackInfo().GetLayers())
+	}
 	ssrc := uint32(remote.SSRC())
 	pub.OnRTCP(func(packet rtcp.Packet) {
 		// Compound packets reach every track.
@@ -108,14 +122,16 @@ func (t *track) run() {
 			break
 		}
 		for u, ok := t.stream.Next(now); ok; u, ok = t.stream.Next(now) {
-			t.deliver(u)
+			t.early = append(t.early, u)
 		}
-		t.count()
+		if !now.Before(t.settled) {
+			t.flush()
+		}
 	}
 	for u, ok := t.stream.Drain(); ok; u, ok = t.stream.Drain() {
-		t.deliver(u)
+		t.early = append(t.early, u)
 	}
-	t.count()
+	t.flush()
 }
 
 func isTimeout(err error) bool {
@@ -130,7 +146,18 @@ func (t *track) receive(b []byte, now time.Time) {
 	}
 	if ext, fresh := t.stream.Push(&p, now); fresh {
 		t.clock.Arrive(ext, now)
+		if t.settled.IsZero() {
+			t.settled = now.Add(settling)
+		}
 	}
+}
+
+func (t *track) flush() {
+	for _, u := range t.early {
+		t.deliver(u)
+	}
+	t.early = t.early[:0]
+	t.count()
 }
 
 // deliver times a unit and hands it on. A video track begins with a key frame.
@@ -140,7 +167,7 @@ func (t *track) deliver(u media.Unit) {
 		t.send(u)
 		return
 	}
-	if !t.begun && !u.Key {
+	if !t.begun && (!u.Key || t.tooLarge(u)) {
 		return
 	}
 	if u.Key {
@@ -156,6 +183,34 @@ func (t *track) deliver(u media.Unit) {
 		t.begun = false
 		t.requestKey()
 	}
+}
+
+// tooLarge tells a picture that the server sends before it has switched to the
+// lowest layer, as it does in the first moments.
+func (t *track) tooLarge(u media.Unit) bool {
+	if t.low == 0 || u.W*u.H <= t.low {
+		return false
+	}
+	now := t.v.s.cfg.Now()
+	if t.lowUntil.IsZero() {
+		t.lowUntil = now.Add(lowWait)
+	}
+	return now.Before(t.lowUntil)
+}
+
+// lowest returns the size of the smallest simulcast layer in pixels, if there
+// are several.
+func lowest(layers []*lk.VideoLayer) int {
+	if len(layers) < 2 {
+		return 0
+	}
+	least := 1 << 30
+	for _, l := range layers {
+		if n := int(l.Width) * int(l.Height); n > 0 {
+			least = min(least, n)
+		}
+	}
+	return least
 }
 
 func (t *track) send(u media.Unit) bool {
@@ -177,6 +232,9 @@ func (t *track) until(now time.Time) time.Time {
 	at := now.Add(idleRead)
 	if d, ok := t.stream.Deadline(); ok && d.Before(at) {
 		at = d
+	}
+	if len(t.early) > 0 && t.settled.Before(at) {
+		at = t.settled
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -33,8 +33,9 @@ type visit struct {
 	closing bool            // nobody new is let in
 	held    []channel.Event // until joined
 	people  map[string]*person
-	tracks  sync.WaitGroup
-	broken  int // times the library has begun to reconnect without success
+	tracks  sync.WaitGroup // and whatever else has to end before we close
+	broken  bool           // the library tries to resume the connection
+	pc      *webrtc.PeerConnection
 
 	over   chan struct{}
 	once   sync.Once
@@ -91,6 +92,7 @@ func (v *visit) arrive() {
 	defer v.mu.Unlock()
 	v.s.queue.push(channel.Connected{At: v.now()})
 	v.joined = true
+	v.pc = v.room.LocalParticipant.GetSubscriberPeerConnection()
 	for _, ev := range v.held {
 		v.s.queue.push(ev)
 	}
@@ -116,28 +118,70 @@ func (v *visit) callbacks() *lksdk.RoomCallback {
 	cb.OnParticipantConnected = v.onConnected
 	cb.OnParticipantDisconnected = v.onDisconnected
 	cb.OnReconnecting = v.onReconnecting
-	cb.OnReconnected = func() {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		v.broken = 0
-	}
+	cb.OnReconnected = v.onReconnected
 	cb.OnDisconnected = func() { v.lose(v.room.DisconnectReason()) }
 	return cb
 }
 
+// resume bounds how long the library may try to resume a connection.
+const resume = 8 * time.Second
+
 // onReconnecting lets the library try to resume the connection, which keeps the
-// tracks. When it gives that up it would start afresh with long pauses: from
-// there on we do better, with the latest token. Disconnecting inside this call
-// keeps the library from joining at the same time as we do.
+// tracks. When it gives that up, it begins a new connection in which nothing is
+// subscribed, with the old token and long pauses in between: from there on we
+// do better ourselves. That it gave up shows in its peer connection, which is
+// another one then, or none.
 func (v *visit) onReconnecting() {
 	v.mu.Lock()
-	v.broken++
-	again := v.broken > 1
-	v.mu.Unlock()
-	if again {
-		v.room.Disconnect()
-		v.lose(lk.DisconnectReason_SIGNAL_CLOSE)
+	defer v.mu.Unlock()
+	if v.broken || v.closing {
+		return
 	}
+	v.broken = true
+	v.tracks.Go(func() {
+		limit := time.NewTimer(resume)
+		defer limit.Stop()
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-v.over:
+				return
+			case <-limit.C:
+				v.lose(lk.DisconnectReason_SIGNAL_CLOSE)
+				return
+			case <-tick.C:
+			}
+			if v.renewed() {
+				v.lose(lk.DisconnectReason_SIGNAL_CLOSE)
+				return
+			}
+			v.mu.Lock()
+			broken := v.broken
+			v.mu.Unlock()
+			if !broken {
+				return
+			}
+		}
+	})
+}
+
+func (v *visit) onReconnected() {
+	if v.renewed() {
+		v.lose(lk.DisconnectReason_SIGNAL_CLOSE)
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.broken = false
+}
+
+// renewed reports that the peer connection is not the one we joined with.
+func (v *visit) renewed() bool {
+	now := v.room.LocalParticipant.GetSubscriberPeerConnection()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.joined && now != v.pc
 }
 
 func (v *visit) lose(reason lk.DisconnectReason) {
@@ -170,6 +214,7 @@ func (v *visit) close(reason string, quiet bool) {
 		}
 	}
 	v.mu.Unlock()
+	v.lose(lk.DisconnectReason_CLIENT_INITIATED)
 	v.tracks.Wait()
 	v.mu.Lock()
 	for _, p := range v.people {

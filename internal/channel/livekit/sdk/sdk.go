@@ -49,6 +49,9 @@ func (q quiet) Enabled(ctx context.Context, _ slog.Level) bool {
 }
 
 func (q quiet) Handle(ctx context.Context, r slog.Record) error {
+	if !q.Enabled(ctx, r.Level) {
+		return nil // errors come without being asked for
+	}
 	clean := slog.NewRecord(r.Time, slog.LevelDebug, Scrub(r.Message), r.PC)
 	r.Attrs(func(a slog.Attr) bool {
 		clean.AddAttrs(scrubAttr(a))
