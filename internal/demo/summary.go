@@ -140,7 +140,8 @@ func userOf(u review.Seen) userSummary {
 func (s *summary) print(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(cells ...string) { _, _ = fmt.Fprintln(t, strings.Join(cells, "\t")) }
-	row("", "", "", "", "", "")
+	gap := func() { _ = t.Flush(); _, _ = fmt.Fprintln(w) } // each table has widths of its own
+	gap()
 	row("FILE", "SLICES", "DURATION", "CODECS", "SIZE", "A/V OFFSET", "VERDICT")
 	for _, f := range s.Files {
 		count := "-"
@@ -149,7 +150,7 @@ func (s *summary) print(w io.Writer) {
 		}
 		row(f.shown, count, fmt.Sprintf("%.2f s", f.Seconds), f.Codecs, bytes(f.Bytes), f.worst, okOr(f.Problems))
 	}
-	row("", "", "", "", "", "")
+	gap()
 	row("USER", "IN", "FLASHES", "BEEPS", "A/V START", "A/V END", "VERDICT")
 	for _, u := range s.Users {
 		start, end := "-", "-"
@@ -158,13 +159,12 @@ func (s *summary) print(w io.Writer) {
 		}
 		row(fmt.Sprint(u.UID), u.Where, fmt.Sprint(u.Flashes), fmt.Sprint(u.Beeps), start, end, okOr(u.Problems))
 	}
-	row("", "", "", "", "", "")
+	gap()
 	row("RECORDING", "START ANSWERED", "FIRST FRAME AFTER", "STOP TO FILES FINAL")
 	for _, k := range s.Tasks {
 		row(k.Mode, fmt.Sprintf("%.0f ms", k.StartMS), fmt.Sprintf("%.0f ms", k.FirstFrame), fmt.Sprintf("%.0f ms", k.StopMS))
 	}
-	row("")
-	_ = t.Flush()
+	gap()
 	for _, p := range s.Problems {
 		_, _ = fmt.Fprintln(w, "problem:", p)
 	}

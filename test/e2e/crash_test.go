@@ -13,6 +13,7 @@ import (
 	"tapedeck/internal/testkit/cast"
 	"tapedeck/internal/testkit/clips"
 	"tapedeck/internal/testkit/probe"
+	"tapedeck/internal/testkit/review"
 )
 
 // longestGap is how much of a recording may be lost when its worker is killed.
@@ -41,6 +42,7 @@ func TestCrashWorkerKilled(t *testing.T) {
 	if len(old) != 1 {
 		t.Fatalf("workers %v", old)
 	}
+	killed := time.Now()
 	if err := syscall.Kill(old[0], syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +71,8 @@ func TestCrashWorkerKilled(t *testing.T) {
 	if playlist == "" || len(mp4s) != 2 {
 		t.Fatalf("files %v, want a playlist and an MP4 of before and after", st.Files)
 	}
-	across(t, s.store("b"), playlist, before)
+	across(t, s.store("b"), playlist, before, killed)
+	together(t, s.store("b"), playlist)
 	for _, name := range append(mp4s, playlist) {
 		if err := probe.Clean(t.Context(), filepath.Join(s.store("b"), name)); err != nil {
 			t.Error(err)
@@ -96,8 +99,45 @@ func spooled(t *testing.T, s *server, sid string) []string {
 	return names
 }
 
+// together measures picture against sound on both sides of the cut.
+func together(t *testing.T, dir, name string) {
+	t.Helper()
+	p, err := probe.ReadPlaylist(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var runs [][]string
+	for i, s := range p.Slices {
+		if i == 0 || s.Discontinuity {
+			runs = append(runs, nil)
+		}
+		runs[len(runs)-1] = append(runs[len(runs)-1], filepath.Join(dir, filepath.Dir(name), s.Name))
+	}
+	for n, run := range runs {
+		w, err := probe.Watch(t.Context(), []probe.Segment{probe.Concat(run)}, review.BestFit(2)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(w.Warnings) > 0 {
+			t.Errorf("run %d: decoding: %q", n+1, w.Warnings)
+		}
+		for i, u := range clips.Cast()[:2] {
+			sum, ok := probe.SyncOf(probe.Offsets(w.Flashes(i), w.Beeps(u.Tone)))
+			t.Logf("run %d, user %d: A/V %v", n+1, u.UID, sum)
+			if !ok {
+				t.Errorf("run %d, user %d: %d flashes with a beep", n+1, u.UID, sum.Count)
+			} else if err := sum.Within(review.SyncLimit); err != nil {
+				t.Errorf("run %d, user %d: %v", n+1, u.UID, err)
+			}
+			if len(w.Broken(i)) > 0 {
+				t.Errorf("run %d, user %d: broken pictures", n+1, u.UID)
+			}
+		}
+	}
+}
+
 // across judges the playlist that goes over the cut.
-func across(t *testing.T, dir, name string, before []string) {
+func across(t *testing.T, dir, name string, before []string, killed time.Time) {
 	t.Helper()
 	p, err := probe.ReadPlaylist(filepath.Join(dir, name))
 	if err != nil {
@@ -126,7 +166,7 @@ func across(t *testing.T, dir, name string, before []string) {
 		switch {
 		case s.Discontinuity:
 			cuts++
-			t.Logf("the kill cost %v", gap)
+			t.Logf("the kill cost %v: %v before it and %v after it", gap, gap-s.UTC.Sub(killed), s.UTC.Sub(killed))
 			if gap < 0 || gap > longestGap {
 				t.Errorf("%v are missing at the cut, at most %v may", gap, longestGap)
 			}

@@ -296,6 +296,7 @@ func configured(livekit client.Credentials, secret, store string) string {
 accounts:
   - customer_id: customer
     secrets: ["sha256:%s"]
+    rate: 1000
     apps:
       - {id: %s, livekit: {url: %q, key: %q, secret: %q}, storage: {endpoints: {"*": %q}}}
       - {id: %s, livekit: {url: %q, key: %q, secret: %q}, storage: {endpoints: {"*": %q}}}

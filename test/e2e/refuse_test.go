@@ -141,6 +141,9 @@ func TestStartRefusals(t *testing.T) {
 		t.Errorf("%d workers run, want the first recording's", n)
 	}
 
+	if err := wait(ctx, 2*time.Second); err != nil { // something has to be recorded
+		t.Fatal(err)
+	}
 	if _, err := a.Stop(ctx, first, false); err != nil {
 		t.Error(err)
 	}
