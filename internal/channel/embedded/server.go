@@ -106,7 +106,8 @@ func (s *Server) ready(ctx context.Context) error {
 			go func() {
 				for !s.srv.IsRunning() {
 					select {
-					case <-s.done:
+					case err := <-s.done:
+						s.done <- err
 						return
 					case <-time.After(10 * time.Millisecond):
 					}

@@ -5,6 +5,7 @@ package livekit
 import (
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,8 +66,8 @@ type Source struct {
 	names names
 	visit *visit // the present connection, or nil
 	made  int    // tracks so far
-	all   []*track
 	live  map[*channel.Track]*track
+	past  []channel.TrackStats // of tracks that have ended
 }
 
 // New prepares a Source. Nothing is connected before Run.
@@ -124,10 +125,9 @@ func (s *Source) lookup(t *channel.Track) *track {
 // Stats implements channel.Source.
 func (s *Source) Stats() []channel.TrackStats {
 	s.mu.Lock()
-	all := s.all
-	s.mu.Unlock()
-	stats := make([]channel.TrackStats, 0, len(all))
-	for _, t := range all {
+	defer s.mu.Unlock()
+	stats := slices.Clone(s.past)
+	for _, t := range s.live {
 		stats = append(stats, t.stats())
 	}
 	return stats

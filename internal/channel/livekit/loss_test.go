@@ -94,6 +94,8 @@ func lossy(t *testing.T, wait time.Duration) (r *recording, video, sound *publis
 	for _, st := range r.src.Stats() {
 		t.Logf("%v: %+v", st.Track.Codec, st)
 	}
+	network.mu.Lock()
+	defer network.mu.Unlock()
 	t.Logf("the network lost %d packets and swapped %d", network.lost, network.swaps)
 	if network.lost < 12 {
 		t.Errorf("the network lost %d packets only", network.lost)

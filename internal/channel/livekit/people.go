@@ -65,6 +65,7 @@ func (v *visit) see(rp *lksdk.RemoteParticipant) *person {
 		pubs: map[string]*publication{}, tracks: map[*track]bool{},
 	}
 	perm := rp.Permissions()
+	//nolint:staticcheck // servers tell of recorders by the kind or, before there were kinds, by the permission
 	p.ignored = rp.Kind() == lksdk.ParticipantEgress || perm.GetHidden() || perm.GetRecorder()
 	if !p.ignored {
 		v.s.mu.Lock()
@@ -279,6 +280,7 @@ func (v *visit) onMuted(pub lksdk.TrackPublication, muted bool) {
 func (v *visit) ended(t *track) {
 	v.s.mu.Lock()
 	delete(v.s.live, t.public)
+	v.s.past = append(v.s.past, t.stats())
 	v.s.mu.Unlock()
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -113,7 +112,7 @@ func (r *recording) handle(ev channel.Event) {
 
 func (r *recording) stop() {
 	r.cancel()
-	r.end()
+	_ = r.end()
 }
 
 // end waits until Run has returned.
@@ -352,6 +351,3 @@ func checkContent(t testing.TB, c *publish.Clip, units []media.Unit) int {
 	}
 	return missing
 }
-
-// discard is a logger for what a test does not look at.
-func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -114,7 +114,7 @@ func (s *Source) enter(ctx context.Context, again bool) (*visit, error) {
 		}
 		status := s.ask(ctx, token)
 		s.cfg.Log.Info("could not join the room", "err", err, "answer", status.String())
-		if status.refused() && !(again && expired(token, s.cfg.Now())) {
+		if status.refused() && (!again || !expired(token, s.cfg.Now())) {
 			return nil, &channel.EndError{End: channel.EndRefused, Err: status.err(s.cfg.Room.URL)}
 		}
 		wait := time.NewTimer(pause)

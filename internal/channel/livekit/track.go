@@ -87,7 +87,7 @@ func (v *visit) newTrack(p *person, remote *webrtc.TrackRemote, pub *lksdk.Remot
 		wantKey: codec.Video(),
 	}
 	if v.s.cfg.LowStream && t.public.Kind == channel.Camera {
-		t.low = lowest(pub.TrackInfo().GetLayers())
+		t.low = lowest(pub.TrackInfo())
 	}
 	ssrc := uint32(remote.SSRC())
 	pub.OnRTCP(func(packet rtcp.Packet) {
@@ -98,7 +98,6 @@ func (v *visit) newTrack(p *person, remote *webrtc.TrackRemote, pub *lksdk.Remot
 	})
 	v.s.mu.Lock()
 	v.s.live[t.public] = t
-	v.s.all = append(v.s.all, t)
 	v.s.mu.Unlock()
 	return t, nil
 }
@@ -200,7 +199,11 @@ func (t *track) tooLarge(u media.Unit) bool {
 
 // lowest returns the size of the smallest simulcast layer in pixels, if there
 // are several.
-func lowest(layers []*lk.VideoLayer) int {
+func lowest(info *lk.TrackInfo) int {
+	var layers []*lk.VideoLayer
+	for _, c := range info.GetCodecs() {
+		layers = append(layers, c.GetLayers()...)
+	}
 	if len(layers) < 2 {
 		return 0
 	}

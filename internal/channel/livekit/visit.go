@@ -75,7 +75,9 @@ func (s *Source) join(ctx context.Context, token string) (*visit, error) {
 		s.setVisit(nil)
 		v.room.Disconnect()
 		go func() {
-			<-joined
+			if err := <-joined; err != nil {
+				s.cfg.Log.Debug("the attempt to join ended", "err", sdk.Scrub(err.Error()))
+			}
 			v.close("", true)
 		}()
 		return nil, ctx.Err()
