@@ -76,62 +76,49 @@ func relay(t *testing.T) (port int, network *badNetwork) {
 	return pc.LocalAddr().(*net.UDPAddr).Port, network
 }
 
-func lossy(t *testing.T, wait time.Duration) (r *recording, video, sound *publish.Clip, network *badNetwork) {
-	t.Helper()
+// Two recorders hear the same room over a bad network: one waits for what is
+// sent again, the other for nothing.
+func TestLoss(t *testing.T) {
+	t.Parallel()
 	port, network := relay(t)
 	s := serve(t, embedded.Options{Change: func(c *config.Config) {
 		c.TURN.Enabled = false
 		c.RTC.TURNServers = []config.TURNServer{{Host: "127.0.0.1", Port: port, Protocol: "udp", Username: "u", Credential: "p"}}
 	}})
-	video, sound = h264(21), opus(21)
+	video, sound := h264(21), opus(21)
 	enter(t, s.URL(), "1", publish.Spec{Video: []*publish.Clip{video}, Audio: sound})
-	cfg := configOf(t, s.URL())
-	cfg.Relay, cfg.Latency = true, wait
-	r = record(t, cfg)
-	r.until("four seconds", func(events []channel.Event) bool { return len(unitsOf(events, of("1", media.Opus))) > 220 })
-	r.stop()
-	checkLife(t, r.all())
-	for _, st := range r.src.Stats() {
-		t.Logf("%v: %+v", st.Track.Codec, st)
+	patient, hasty := configOf(t, s.URL()), configOf(t, s.URL())
+	patient.Relay, hasty.Relay = true, true
+	hasty.Latency = time.Millisecond // no retransmission comes this fast
+	var err error
+	if hasty.Room.Token, err = MintToken(key, secret, "room", "rec-2", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	recordings := []*recording{record(t, patient), record(t, hasty)}
+	missing := [2]map[media.Codec]int{{}, {}}
+	for i, r := range recordings {
+		r.until("four seconds", func(events []channel.Event) bool { return len(unitsOf(events, of("1", media.Opus))) > 200 })
+		r.stop()
+		checkLife(t, r.all())
+		missing[i][media.H264] = checkContent(t, video, unitsOf(r.all(), of("1", media.H264)))
+		missing[i][media.Opus] = checkContent(t, sound, unitsOf(r.all(), of("1", media.Opus)))
+		for _, st := range r.src.Stats() {
+			t.Logf("recorder %d, %v: %+v", i, st.Track.Codec, st)
+			if i == 0 && st.Repaired == 0 {
+				t.Errorf("%v: nothing was repaired", st.Track.Codec)
+			}
+			if i == 1 && (st.Lost == 0 || missing[i][st.Track.Codec] == 0) {
+				t.Errorf("%v: %d packets are lost, %d frames are missing", st.Track.Codec, st.Lost, missing[i][st.Track.Codec])
+			}
+		}
 	}
 	network.mu.Lock()
 	defer network.mu.Unlock()
 	t.Logf("the network lost %d packets and swapped %d", network.lost, network.swaps)
-	if network.lost < 12 {
+	if n := missing[0][media.H264] + missing[0][media.Opus]; n > network.lost/4 {
+		t.Errorf("%d frames are missing although lost packets are sent again", n)
+	}
+	if network.lost < 20 {
 		t.Errorf("the network lost %d packets only", network.lost)
-	}
-	return r, video, sound, network
-}
-
-func TestLostPacketsAreSentAgain(t *testing.T) {
-	t.Parallel()
-	r, video, sound, _ := lossy(t, 0)
-	missing := checkContent(t, video, unitsOf(r.all(), of("1", media.H264)))
-	missing += checkContent(t, sound, unitsOf(r.all(), of("1", media.Opus)))
-	if missing > 12 { // of some 350; about 20 were hit
-		t.Errorf("%d frames are missing", missing)
-	}
-	for _, st := range r.src.Stats() {
-		if st.Repaired == 0 {
-			t.Errorf("%v: nothing was repaired", st.Track.Codec)
-		}
-	}
-}
-
-func TestWhatIsMissingIsTold(t *testing.T) {
-	t.Parallel()
-	// No retransmission comes this fast.
-	r, video, sound, _ := lossy(t, time.Millisecond)
-	missing := checkContent(t, video, unitsOf(r.all(), of("1", media.H264)))
-	if missing == 0 {
-		t.Error("no picture is missing")
-	}
-	if missing = checkContent(t, sound, unitsOf(r.all(), of("1", media.Opus))); missing == 0 {
-		t.Error("no sound is missing")
-	}
-	for _, st := range r.src.Stats() {
-		if st.Lost == 0 || st.Late == 0 {
-			t.Errorf("%v: %d lost, %d late", st.Track.Codec, st.Lost, st.Late)
-		}
 	}
 }
