@@ -23,8 +23,9 @@ const (
 	mixDelay = media.Time(depacket.DefaultWait/time.Microsecond) + 250_000
 
 	// mixLate: when the mix is later than that, pictures are repeated instead of
-	// drawn until it has caught up. Sound and timestamps go on.
-	mixLate = mixDelay + 600_000
+	// drawn until it has caught up. Sound and timestamps go on. A machine that is
+	// busy for a moment loses nothing: the queues hold more than this.
+	mixLate = mixDelay + 3_000_000
 
 	// mixBurst bounds what one round renders, so that a mix that is far behind
 	// still takes events out of its queue.

@@ -238,33 +238,44 @@ func TestMixOfTwenty(t *testing.T) {
 	expect(t, w, 1, 800*time.Millisecond, 3500*time.Millisecond, colour)
 }
 
-// What a mix cannot keep up with is repeated, never left out.
+// What a mix cannot keep up with is repeated, never left out; a short pause
+// costs nothing.
 func TestMixLate(t *testing.T) {
+	for _, tc := range []struct{ pause, freezes int }{{2, 0}, {5, 1}} {
+		t.Run(fmt.Sprintf("%d s", tc.pause), func(t *testing.T) {
+			testMixLate(t, media.Time(tc.pause)*second, tc.freezes)
+		})
+	}
+}
+
+func testMixLate(t *testing.T, pause media.Time, freezes int) {
 	plan := mixPlan()
 	plan.SliceLength = 15 * time.Second
 	s := newStage(t, plan)
 	a := s.actor(0)
 	a.stay(0, 20*second)
 	s.run(2 * second)
-	s.now += 3 * second // the process slept
+	s.now += pause // the process slept
 	s.deliver()
 	for range 8 { // rounds without time passing: it catches up
 		if _, err := s.mode.round(s.now); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s.run(7 * second)
+	end := 2*second + pause + 2*second
+	s.run(end)
 	s.stop()
-	s.whole(s.mode.start, 7*second-s.mode.start, 15)
+	s.whole(s.mode.start, end-s.mode.start, 15)
 	w := s.watch(quarter, clock)
-	expect(t, w, 0, 500*time.Millisecond, 7*time.Second, a.colour())
-	if n := len(w.Beeps(600)); n != 7 {
-		t.Errorf("heard %d times of 7", n)
+	last := time.Duration(end) * time.Microsecond
+	expect(t, w, 0, 500*time.Millisecond, last, a.colour())
+	if n, want := len(w.Beeps(600)), int(end/second); n != want {
+		t.Errorf("heard %d times of %d", n, want)
 	}
-	if f := w.Freezes(1, time.Second, 0, 7*time.Second); len(f) != 1 {
-		t.Errorf("the picture stands still at %v, want once", f)
+	if f := w.Freezes(1, time.Second, 0, last); len(f) != freezes {
+		t.Errorf("the picture stands still at %v, want %d times", f, freezes)
 	}
-	if f := w.Freezes(1, 300*time.Millisecond, 5*time.Second, 6900*time.Millisecond); len(f) != 0 {
+	if f := w.Freezes(1, 300*time.Millisecond, last-2*time.Second, last-100*time.Millisecond); len(f) != 0 {
 		t.Errorf("it still stands after catching up: %v", f)
 	}
 }

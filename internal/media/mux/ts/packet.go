@@ -79,7 +79,17 @@ func (w *Writer) packet() []byte {
 		w.buf = grown
 	}
 	w.buf = w.buf[:o+packetSize]
+	w.sent++
 	return w.buf[o : o+packetSize]
+}
+
+// nullPacket writes a packet that every reader skips.
+func (w *Writer) nullPacket() {
+	p := w.packet()
+	p[0], p[1], p[2], p[3] = 0x47, byte(pidNull>>8), byte(pidNull&0xFF), 0x10
+	for i := 4; i < packetSize; i++ {
+		p[i] = 0xFF
+	}
 }
 
 // header writes the first four bytes and counts the packet.

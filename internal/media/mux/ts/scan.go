@@ -99,7 +99,7 @@ func (s *scanner) packet(p []byte) bool {
 		slot = slotVideo
 	case pidAudio:
 		slot = slotAudio
-	case pidPAT, pidPMT:
+	case pidPAT, pidPMT, pidNull:
 	default:
 		return false
 	}

@@ -28,6 +28,7 @@ const (
 	pidPMT     = 0x1000
 	pidVideo   = 0x100
 	pidAudio   = 0x101
+	pidNull    = 0x1FFF
 
 	// pcrLead is how far the clock reference trails the decoding time: the
 	// decoder's buffering time, constant over the recording.
@@ -74,6 +75,7 @@ type Writer struct {
 	cc   [4]byte // continuity counters: PAT, PMT, video, audio
 	mark [4]bool // discontinuity_indicator is due on the next packet
 	buf  []byte
+	sent int // packets of this slice
 
 	adts     [adtsHeader]byte
 	audio    []byte
@@ -150,7 +152,7 @@ func (w *Writer) Begin(out io.Writer, discontinuity bool) error {
 	if err := w.cfg.check(); err != nil {
 		return err
 	}
-	w.out = out
+	w.out, w.sent = out, 0
 	w.audio, w.audioN, w.buf = w.audio[:0], 0, w.buf[:0]
 	if discontinuity {
 		w.mark = [4]bool{true, true, w.cfg.Video, w.cfg.Audio}
@@ -243,8 +245,26 @@ func (w *Writer) flushAudio() error {
 	return w.flush()
 }
 
-// End writes what is queued. The slice is complete then; the caller closes its file.
-func (w *Writer) End() error { return w.flushAudio() }
+// minPackets is the least number of packets in a slice. Readers tell MPEG-TS
+// by the distance of its sync bytes and need more than a few of them (ffprobe
+// takes a slice of five packets for raw AAC).
+const minPackets = 16
+
+// End writes what is queued, and null packets (ISO/IEC 13818-1, 2.4.3.3) after
+// it if the slice is very short. The slice is complete then; the caller closes
+// its file.
+func (w *Writer) End() error {
+	if err := w.flushAudio(); err != nil {
+		return err
+	}
+	if w.sent == 0 || w.sent >= minPackets {
+		return nil
+	}
+	for w.sent < minPackets {
+		w.nullPacket()
+	}
+	return w.flush()
+}
 
 func (w *Writer) flush() error {
 	b := w.buf

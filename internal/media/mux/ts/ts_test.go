@@ -365,3 +365,26 @@ func FuzzScan(f *testing.F) {
 		}
 	})
 }
+
+// TestShortSliceIsRecognised: a stop right after a cut leaves a slice of a few
+// packets, which readers have to take for MPEG-TS all the same, and which
+// recovery keeps whole.
+func TestShortSliceIsRecognised(t *testing.T) {
+	s := samples.H264(t)
+	w := ts.New(ts.Config{Audio: true, SampleRate: 48000, Channels: 1})
+	var b bytes.Buffer
+	if err := w.Begin(&b, false); err != nil {
+		t.Fatal(err)
+	}
+	write(t, w, s.AAC[:2])
+	if err := w.End(); err != nil {
+		t.Fatal(err)
+	}
+	if err := probe.Clean(context.Background(), save(t, "short.ts", b.Bytes())); err != nil {
+		t.Error(err)
+	}
+	got, err := ts.Scan(bytes.NewReader(b.Bytes()))
+	if err != nil || got.Bytes != int64(b.Len()) {
+		t.Errorf("recovery keeps %d of %d bytes (%v)", got.Bytes, b.Len(), err)
+	}
+}
