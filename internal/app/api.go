@@ -36,12 +36,24 @@ func (a *App) startAPI(context.Context) error {
 		},
 		Observe: observe,
 	})
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", a.health.Live)
-	mux.HandleFunc("GET /readyz", a.health.Ready)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
-	mux.Handle("/", handler)
-	return a.listen(mux)
+	return a.listen(beside(handler, map[string]http.Handler{
+		"/healthz": http.HandlerFunc(a.health.Live),
+		"/readyz":  http.HandlerFunc(a.health.Ready),
+		"/metrics": promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}),
+	}))
+}
+
+// beside serves a few exact paths and leaves every other request to the API,
+// unchanged: http.ServeMux would redirect unclean paths, which clients of this
+// API do not expect (errors.md 2).
+func beside(api http.Handler, paths map[string]http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h, ok := paths[r.URL.Path]; ok && r.Method == http.MethodGet {
+			h.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
 }
 
 // hasNode answers acquire: this process is the one node, and records for its
