@@ -38,8 +38,9 @@ type track struct {
 	pub    *lksdk.RemoteTrackPublication
 	stream *depacket.Stream // used by run only
 	clock  *timing.Track
-	begun  bool // a key frame was delivered
-	gap    int  // packets of units that the receiver had no room for
+	pli    func() // asks for a key frame
+	begun  bool   // a key frame was delivered
+	gap    int    // packets of units that the receiver had no room for
 
 	low      int       // pixels of the lowest layer, where only that is wanted
 	lowUntil time.Time // from when on any layer will do
@@ -84,6 +85,7 @@ func (v *visit) newTrack(p *person, remote *webrtc.TrackRemote, pub *lksdk.Remot
 	t := &track{
 		v: v, person: p, sid: pub.SID(), remote: remote, pub: pub, stream: stream, clock: p.clock.Track(codec),
 		public:  &channel.Track{ID: v.s.nextID(pub.SID()), User: p.user, Codec: codec, Kind: kindOf(pub)},
+		pli:     func() { p.rp.WritePLI(remote.SSRC()) },
 		wantKey: codec.Video(),
 	}
 	if v.s.cfg.LowStream && t.public.Kind == channel.Camera {
@@ -292,7 +294,7 @@ func (t *track) askKey(now time.Time) {
 	}
 	t.mu.Unlock()
 	if due {
-		t.person.rp.WritePLI(t.remote.SSRC())
+		t.pli()
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"tapedeck/internal/channel"
 	"tapedeck/internal/channel/embedded"
 	"tapedeck/internal/media"
+	"tapedeck/internal/media/timing"
 	"tapedeck/internal/testkit/publish"
 )
 
@@ -124,6 +125,45 @@ func TestASlowReceiver(t *testing.T) {
 	if v, a := r.src.Dropped(); v+a > 0 {
 		t.Errorf("%d pictures and %d packets of sound were dropped", v, a)
 	}
+}
+
+func TestKeyFramesAreAskedForUntilOneComesOnceASecond(t *testing.T) {
+	now := time.Now()
+	asked := 0
+	cfg := Config{Now: func() time.Time { return now }, Clock: timing.NewClock(now, time.Now)}
+	s := New(cfg)
+	tr := &track{
+		v: &visit{s: s, joined: true}, person: &person{}, public: &channel.Track{Codec: media.H264},
+		clock: timing.NewSender(cfg.Clock).Track(media.H264), pli: func() { asked++ },
+	}
+	for range 5 {
+		tr.requestKey()
+	}
+	if asked != 1 {
+		t.Errorf("asked %d times", asked)
+	}
+	for range 40 { // the reader's loop: 10 s
+		now = now.Add(250 * time.Millisecond)
+		tr.askKey(now)
+	}
+	if asked != 11 {
+		t.Errorf("asked %d times in ten seconds", asked)
+	}
+	tr.deliver(media.Unit{Codec: media.H264, Key: true, Data: []byte{1}})
+	now = now.Add(10 * time.Second)
+	tr.askKey(now)
+	if asked != 11 {
+		t.Error("a key frame came and another one is asked for")
+	}
+	tr.deliver(media.Unit{Codec: media.H264, Gap: 1, RTP: 3000, Data: []byte{1}})
+	if asked != 12 {
+		t.Error("none is asked for after a loss")
+	}
+	if got := len(s.queue.take()); got != 2 {
+		t.Errorf("%d units were delivered", got)
+	}
+	sound := &track{v: tr.v, public: &channel.Track{Codec: media.Opus}, pli: func() { t.Error("a key frame of sound is asked for") }}
+	sound.requestKey()
 }
 
 func TestAddressesAreShownWithoutSecrets(t *testing.T) {

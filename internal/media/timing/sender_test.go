@@ -231,3 +231,40 @@ func TestRemovedTracksAreForgotten(t *testing.T) {
 		t.Errorf("%d tracks are left", len(b.s.tracks))
 	}
 }
+
+// FuzzTrack: whatever packets and reports say, time goes forward and stays
+// near the clock.
+func FuzzTrack(f *testing.F) {
+	f.Add([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19})
+	f.Add([]byte{3, 200, 7, 0, 3, 200, 7, 1, 2, 2, 2, 2, 255, 255, 255, 255})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+		s := NewSender(NewClock(start, func() time.Time { return start }))
+		tracks := [2]*Track{s.Track(media.Opus), s.Track(media.H264)}
+		last := [2]media.Time{math.MinInt64, math.MinInt64}
+		at, ext, ntp := start, [2]int64{}, uint64(3_900_000_000)<<32
+		for len(in) >= 4 {
+			i := int(in[0] & 1)
+			step := int64(int8(in[1])) << (in[0] >> 4)
+			at = at.Add(time.Duration(in[2]) * time.Millisecond)
+			ext[i] += step
+			switch in[0] >> 1 & 3 {
+			case 0, 1:
+				tracks[i].Arrive(ext[i], at)
+			case 2:
+				ntp += uint64(int64(int8(in[3])) << (in[2] >> 2)) //nolint:gosec // any value will do
+				tracks[i].Report(ntp, uint32(ext[i]), at)         //nolint:gosec // any value will do
+			case 3:
+				got := tracks[i].Map(ext[i])
+				if got <= last[i] {
+					t.Fatalf("%d after %d", got, last[i])
+				}
+				if ahead := got - s.clock.At(at); last[i] < 0 && ahead > 2_000_000 {
+					t.Fatalf("the first unit lies %d µs ahead", ahead)
+				}
+				last[i] = got
+			}
+			in = in[4:]
+		}
+	})
+}
