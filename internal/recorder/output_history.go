@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"tapedeck/internal/media"
-	"tapedeck/internal/media/mux/playlist"
 	"tapedeck/internal/spool"
 )
 
@@ -87,22 +86,18 @@ func (h *history) index(name string, f spool.Fact) *indexHistory {
 // reviveIndex makes a playlist of its history.
 func (o *Output) reviveIndex(h *indexHistory) *Index {
 	i := o.newIndex(h.cfg)
-	i.final, i.stale = h.final, len(h.slices) > h.listed
 	for _, f := range h.slices {
 		i.restore(f)
 	}
+	i.final, i.stale = h.final, len(h.slices) > h.listed
 	return i
 }
 
 // restore lists a slice that a fact tells of.
 func (i *Index) restore(f spool.Fact) {
-	start, dur := media.Time(f.StartMicro), media.Time(f.DurMicro)
-	if i.list.Len() == 0 {
-		i.start = start
-	}
-	i.end = max(i.end, start+dur)
+	start := media.Time(f.StartMicro)
 	if stamp := i.out.At(start); stamp.After(i.stamp) {
 		i.stamp = stamp
 	}
-	i.list.Add(playlist.Entry{Name: f.Name, Dur: dur, Tags: f.Tags})
+	i.add(listed{f.Name, start, media.Time(f.DurMicro), f.Size, f.Tags})
 }

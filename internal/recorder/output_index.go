@@ -29,12 +29,21 @@ type Index struct {
 
 	mu    sync.Mutex
 	list  playlist.List
+	all   []listed
 	start media.Time // of the first slice
 	end   media.Time // of the last slice
 	stamp time.Time  // of the last slice's name
 	fresh bool       // no slice yet in this incarnation
 	stale bool       // the file on disk lacks something
 	final bool
+}
+
+// listed is a slice of a playlist, with what other indexes need to know of it.
+type listed struct {
+	name       string
+	start, dur media.Time
+	size       int64 // bytes
+	tags       []string
 }
 
 // Index returns the playlist of that name, the one of an earlier incarnation
@@ -65,11 +74,11 @@ func (i *Index) Fresh() bool {
 	return i.fresh
 }
 
-// Entries returns a copy of the slices listed so far.
-func (i *Index) Entries() []playlist.Entry {
+// slices returns the slices listed so far.
+func (i *Index) slices() []listed {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return slices.Clone(i.list.Entries())
+	return slices.Clip(i.all)
 }
 
 // StartTags are the tags of a slice with which the stream begins, or goes on
@@ -133,19 +142,22 @@ func mergeTags(first, more []string) []string {
 	return out
 }
 
-// add lists a closed slice; rewrite says whether the file is replaced at once.
-func (i *Index) add(s *Slice, dur media.Time, rewrite, final bool) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.list.Len() == 0 {
+// add lists a closed slice. The lock is held.
+func (i *Index) add(s listed) {
+	if len(i.all) == 0 {
 		i.start = s.start
 	}
-	i.end = max(i.end, s.start+dur)
-	i.list.Add(playlist.Entry{Name: s.name, Dur: dur, Tags: s.tags})
+	i.end = max(i.end, s.start+s.dur)
+	i.all = append(i.all, s)
+	i.list.Add(playlist.Entry{Name: s.name, Dur: s.dur, Tags: s.tags})
 	i.stale = true
-	if !rewrite {
-		return nil
-	}
+}
+
+// listNow lists a closed slice and replaces the file.
+func (i *Index) listNow(s listed, final bool) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.add(s)
 	return i.write(final)
 }
 
@@ -179,7 +191,7 @@ func (i *Index) refresh() error {
 func (i *Index) Finish() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.final || i.list.Len() == 0 {
+	if i.final || len(i.all) == 0 {
 		return nil
 	}
 	return i.write(true)

@@ -32,13 +32,13 @@ func (s *Slice) WriteAt(b []byte, off int64) (int, error) { return s.part.WriteA
 
 // Close makes the slice durable, lists it with the duration dur and replaces
 // the playlist.
-func (s *Slice) Close(dur media.Time) error { return s.close(dur, true, false) }
+func (s *Slice) Close(dur media.Time) error { return s.close(dur, false) }
 
 // CloseLast is Close followed by the playlist's Finish, with one replacement
 // of the playlist instead of two: stopping has to be fast.
-func (s *Slice) CloseLast(dur media.Time) error { return s.close(dur, true, true) }
+func (s *Slice) CloseLast(dur media.Time) error { return s.close(dur, true) }
 
-func (s *Slice) close(dur media.Time, rewrite, final bool) error {
+func (s *Slice) close(dur media.Time, final bool) error {
 	info, err := s.part.Close()
 	if err != nil {
 		return err
@@ -48,7 +48,7 @@ func (s *Slice) close(dur media.Time, rewrite, final bool) error {
 	if err := s.index.out.closed(f, info); err != nil {
 		return err
 	}
-	return s.index.add(s, dur, rewrite, final)
+	return s.index.listNow(listed{s.name, s.start, dur, info.Size, s.tags}, final)
 }
 
 // Discard removes the slice, for one that holds nothing.

@@ -78,8 +78,8 @@ func (o *Output) recoverPart(f spool.Fact) error {
 	i := o.indexes[f.Index]
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	f.Size = info.Size
 	i.restore(f)
-	i.stale = true
 	return nil
 }
 

@@ -65,6 +65,14 @@ func Recover(f RecoverFile) (Recovered, error) {
 	return out, r.fin.finish(f, int64(len(tail)), media.Time(r.last+last)*1000)
 }
 
+// HeaderSize returns how many bytes of a file of ours come before its first
+// cluster: what a player needs to set up a decoder.
+func HeaderSize(f io.ReaderAt) (int64, error) {
+	r := &reader{r: bufio.NewReader(io.NewSectionReader(f, 0, 1<<62))}
+	err := r.head()
+	return r.fin.end, err
+}
+
 // reader walks through a file of Writer's from its beginning. fin.end is
 // always behind the last thing known to be whole.
 type reader struct {

@@ -1,0 +1,116 @@
+package recorder
+
+import (
+	"tapedeck/internal/media"
+	"tapedeck/internal/media/mux/ts"
+	"tapedeck/internal/media/mux/webm"
+	"tapedeck/internal/session"
+)
+
+// Extensions of slices.
+const (
+	extTS   = ".ts"
+	extWebM = ".webm"
+)
+
+// webmBase is the timestamp of the recording's zero in WebM slices that keep
+// the recording's time, as ts.Base is in TS.
+const webmBase media.Time = 10_000_000
+
+// newVideoWriter returns the container for a codec (files.md 5.4), nil for one
+// that has none. VP9 and AV1, which the specification does not know, go the
+// way of VP8, H.265 that of H.264.
+func newVideoWriter(c media.Codec, mode string) videoWriter {
+	switch c {
+	case media.H264, media.H265:
+		return &tsVideo{w: ts.New(ts.Config{Video: true, VideoCodec: c})}
+	case media.VP8, media.VP9, media.AV1:
+		return &webmVideo{codec: c, keepTime: mode == session.StreamStandard}
+	}
+	return nil
+}
+
+// tsVideo writes H.264 or H.265 as it comes. Its counters run through all slices.
+type tsVideo struct{ w *ts.Writer }
+
+func (v *tsVideo) ext() string { return extTS }
+
+func (v *tsVideo) begin(s *Slice, _ media.Unit, _, _ int, discontinuity bool) error {
+	return v.w.Begin(s, discontinuity)
+}
+
+func (v *tsVideo) write(u media.Unit) error {
+	pts := ts.PTS(u.PTS)
+	return v.w.Video(pts, pts, u.Key, u.Data)
+}
+
+func (v *tsVideo) end(media.Time) error { return v.w.End() }
+
+// webmVideo writes VP8, VP9 or AV1 as it comes, one file a slice.
+type webmVideo struct {
+	codec    media.Codec
+	keepTime bool // timestamps are those of the recording, as the MPD needs them
+	start    media.Time
+	w        *webm.Writer
+}
+
+func (v *webmVideo) ext() string { return extWebM }
+
+func (v *webmVideo) begin(s *Slice, u media.Unit, w, h int, _ bool) (err error) {
+	cfg := webm.Config{Codec: v.codec, W: w, H: h}
+	if v.codec == media.AV1 {
+		cfg.Private = webm.AV1Private(u.Data)
+	}
+	v.start = s.Start()
+	if v.keepTime {
+		cfg.Base = webmBase + v.start
+	}
+	v.w, err = webm.New(s, cfg)
+	return err
+}
+
+func (v *webmVideo) write(u media.Unit) error {
+	return v.w.Frame(u.PTS-v.start, u.Key, u.Data)
+}
+
+func (v *webmVideo) end(dur media.Time) error { return v.w.Close(dur) }
+
+// soundWriter puts packets of sound into a slice's container.
+type soundWriter interface {
+	ext() string
+	begin(s *Slice, discontinuity bool) error
+	write(at media.Time, packet []byte) error
+	end(dur media.Time) error
+}
+
+// tsSound writes AAC or Opus. Its counters run through all slices.
+type tsSound struct{ w *ts.Writer }
+
+func (w tsSound) ext() string { return extTS }
+
+func (w tsSound) begin(s *Slice, discontinuity bool) error { return w.w.Begin(s, discontinuity) }
+
+func (w tsSound) write(at media.Time, packet []byte) error { return w.w.Audio(ts.PTS(at), packet) }
+
+func (w tsSound) end(media.Time) error { return w.w.End() }
+
+// webmSound writes Opus, one file a slice, with the recording's time.
+type webmSound struct {
+	channels int
+	start    media.Time
+	w        *webm.Writer
+}
+
+func (w *webmSound) ext() string { return extWebM }
+
+func (w *webmSound) begin(s *Slice, _ bool) (err error) {
+	w.start = s.Start()
+	w.w, err = webm.New(s, webm.Config{Codec: media.Opus, Channels: w.channels, Base: webmBase + w.start})
+	return err
+}
+
+func (w *webmSound) write(at media.Time, packet []byte) error {
+	return w.w.Frame(at-w.start, true, packet)
+}
+
+func (w *webmSound) end(dur media.Time) error { return w.w.Close(dur) }

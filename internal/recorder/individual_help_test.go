@@ -1,0 +1,356 @@
+package recorder
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tapedeck/internal/channel"
+	"tapedeck/internal/media"
+	"tapedeck/internal/session"
+	"tapedeck/internal/spool"
+	"tapedeck/internal/testkit/probe"
+	"tapedeck/internal/testkit/samples"
+)
+
+// tape is a clock that only the test moves.
+type tape struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func newTape() *tape {
+	return &tape{t: time.Date(2026, 7, 30, 23, 59, 50, 123_000_000, time.UTC)}
+}
+
+func (c *tape) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *tape) set(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t.After(c.t) {
+		c.t = t
+	}
+}
+
+// keyAsker is a source that notes what it is asked for.
+type keyAsker struct {
+	mu    sync.Mutex
+	keys  map[string]int
+	sizes map[string][2]int
+}
+
+func newKeyAsker() *keyAsker {
+	return &keyAsker{keys: map[string]int{}, sizes: map[string][2]int{}}
+}
+
+func (s *keyAsker) RequestKey(t *channel.Track) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys[t.ID]++
+}
+
+func (s *keyAsker) SetSize(t *channel.Track, w, h int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sizes[t.ID] = [2]int{w, h}
+}
+
+func (s *keyAsker) Run(context.Context, func(channel.Event)) error { return nil }
+func (s *keyAsker) SetSubscription(session.Subscription)           {}
+func (s *keyAsker) SetToken(string)                                {}
+func (s *keyAsker) Stats() []channel.TrackStats                    { return nil }
+
+// scene is what happens in a room: events in any order, sorted by time when played.
+type scene struct{ events []timed }
+
+type timed struct {
+	at media.Time
+	ev channel.Event
+}
+
+func (s *scene) add(at media.Time, ev channel.Event) { s.events = append(s.events, timed{at, ev}) }
+
+const sec media.Time = 1_000_000
+
+// network is how long media take to the recorder in scenes.
+const network media.Time = 100_000
+
+// send lets a track send the looped units from one time to another, with the
+// events around it. Unit n of a loop begins at a multiple of the loop's length:
+// whatever tracks of one sample send stays in step.
+func (s *scene) send(t *channel.Track, units []media.Unit, loop, from, to media.Time) {
+	s.add(from, channel.Started{Track: t, At: from})
+	s.media(t, units, loop, from, to)
+	s.add(to+network, channel.Ended{Track: t, At: to})
+}
+
+func (s *scene) media(t *channel.Track, units []media.Unit, loop, from, to media.Time) {
+	for base := from / loop * loop; base < to; base += loop {
+		for i, u := range units {
+			u.PTS += base
+			if u.PTS < from || u.PTS >= to {
+				continue
+			}
+			// RTP time runs on through the loops.
+			u.RTP = int64(base/loop)*int64(loop)/1000*int64(u.Codec.ClockRate())/1000 + units[i].RTP
+			s.add(u.PTS+network, channel.Media{Track: t, Unit: u})
+		}
+	}
+}
+
+const loop = 10 * sec
+
+// user joins with picture and sound and leaves.
+func (s *scene) user(uid uint32, id string, set samples.Set, from, to media.Time) (v, a *channel.Track) {
+	u := channel.User{UID: uid}
+	v = &channel.Track{ID: id + "v", User: u, Codec: set.Video[0].Codec, Kind: channel.Camera}
+	a = &channel.Track{ID: id + "a", User: u, Codec: media.Opus, Kind: channel.Microphone}
+	s.add(from, channel.Joined{User: u, At: from})
+	s.send(v, set.Video, loop, from, to)
+	s.send(a, set.Opus, loop, from, to)
+	s.add(to+network+1, channel.Left{User: u, At: to, Reason: "client"})
+	return v, a
+}
+
+// deck is a recorder of one mode over a spool folder, on the test's clock.
+type deck struct {
+	t    *testing.T
+	plan session.Plan
+	tape *tape
+	dir  *spool.Dir
+	out  *Output
+	src  *keyAsker
+	mode Mode
+	stop context.CancelFunc
+	done chan error
+}
+
+const testSID = "0123456789abcdef0123456789abcdef"
+
+func testPlan(mode string) session.Plan {
+	return session.Plan{
+		SID: testSID, CName: "my_room", Mode: session.Individual, Streams: session.Both, StreamMode: mode,
+		SliceLength: 15 * time.Second, Subscription: session.Subscription{Audio: session.UIDList{All: true}, Video: session.UIDList{All: true}},
+	}
+}
+
+func newDeck(t *testing.T, plan session.Plan) *deck {
+	t.Helper()
+	dir, err := spool.Create(t.TempDir(), plan.SID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &deck{t: t, plan: plan, tape: newTape(), dir: dir}
+	d.start()
+	return d
+}
+
+// start opens the folder and runs the mode.
+func (d *deck) start() {
+	d.t.Helper()
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	out, err := OpenOutput(d.dir, d.plan, d.tape.now, log)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.out, d.src = out, newKeyAsker()
+	d.mode, err = newIndividual(d.plan, out, d.src, log)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	d.stop, d.done = cancel, make(chan error, 1)
+	go func() { d.done <- d.mode.Run(ctx) }()
+}
+
+// play lets everything happen whose time lies in [from, to), and leaves the clock at to.
+func (d *deck) play(s *scene, from, to media.Time) {
+	slices.SortStableFunc(s.events, func(a, b timed) int { return int(min(max(a.at-b.at, -1), 1)) })
+	for _, e := range s.events {
+		if e.at >= from && e.at < to {
+			d.tape.set(d.out.At(e.at))
+			d.mode.Handle(e.ev)
+		}
+	}
+	d.tape.set(d.out.At(to))
+}
+
+// finish ends the recording as the worker does.
+func (d *deck) finish() {
+	d.t.Helper()
+	d.stop()
+	if err := <-d.done; err != nil {
+		d.t.Fatal(err)
+	}
+	if err := d.out.Ended(spool.EndStop, d.mode.Recorded()); err != nil {
+		d.t.Fatal(err)
+	}
+	if err := d.out.Close(); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *deck) path(name string) string { return d.dir.FilePath(name) }
+
+func (d *deck) facts() []spool.Fact {
+	d.t.Helper()
+	facts, _, err := d.dir.ReadJournal(0)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return facts
+}
+
+func (d *deck) playlist(name string) probe.Playlist {
+	d.t.Helper()
+	p, err := probe.ReadPlaylist(d.path(name))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return p
+}
+
+func (d *deck) paths(p probe.Playlist) (out []string) {
+	for _, s := range p.Slices {
+		out = append(out, d.path(s.Name))
+	}
+	return out
+}
+
+func (d *deck) index(uid uint32, kind string) string { return newNames(d.plan).index(uid, kind) }
+
+// check judges every file of the folder: names, syntax, ffprobe, what the
+// journal says of it.
+func (d *deck) check() {
+	d.t.Helper()
+	left, err := filepath.Glob(filepath.Join(d.dir.Path(), "files", "*"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	closed, final := map[string]spool.Fact{}, map[string]spool.Fact{}
+	listed := map[string]bool{}
+	for _, f := range d.facts() {
+		switch f.Type {
+		case spool.FactClosed:
+			closed[f.Name] = f
+		case spool.FactIndex:
+			final[f.Name] = f
+		}
+	}
+	name := regexp.MustCompile(`^[0-9a-f]{32}_my_room__uid_s_\d+__uid_e_(audio|video|av)(_\d{17}\.(ts|webm)|\.m3u8|\.mpd)$`)
+	for _, path := range left {
+		base := filepath.Base(path)
+		f, isSlice := closed[base]
+		i, isIndex := final[base]
+		if !name.MatchString(base) && !i.Unlisted {
+			d.t.Errorf("name %s", base)
+		}
+		switch {
+		case isSlice:
+			if err := probe.Clean(context.Background(), path); err != nil {
+				d.t.Error(err)
+			}
+			if !strings.HasPrefix(base, strings.TrimSuffix(f.Index, ".m3u8")+"_") {
+				d.t.Errorf("%s is listed in %s", base, f.Index)
+			}
+		case isIndex:
+			if !i.Final {
+				d.t.Errorf("%s was never made final", base)
+			}
+			if filepath.Ext(base) == ".m3u8" && !strings.Contains(base, "uid_e_av") {
+				d.checkPlaylist(base, closed, listed)
+			}
+		default:
+			d.t.Errorf("%s is in no fact", base)
+		}
+	}
+	for n := range closed {
+		if !listed[n] {
+			d.t.Errorf("%s is in no playlist", n)
+		}
+	}
+}
+
+func (d *deck) checkPlaylist(name string, closed map[string]spool.Fact, listed map[string]bool) {
+	d.t.Helper()
+	p := d.playlist(name)
+	if !p.Ended || p.Version != 3 || p.Sequence != 0 {
+		d.t.Errorf("%s: %+v", name, p)
+	}
+	if !p.Slices[0].Discontinuity {
+		d.t.Errorf("%s does not begin with a discontinuity", name)
+	}
+	for i, s := range p.Slices {
+		listed[s.Name] = true
+		f := closed[s.Name]
+		if f.Index != name || f.DurMicro != s.Duration.Microseconds() || s.Duration > time.Duration(p.Target)*time.Second {
+			d.t.Errorf("%s: slice %d: %+v, fact %+v", name, i, s, f)
+		}
+		if start := d.out.At(media.Time(f.StartMicro)); start.Sub(s.UTC) < 0 || start.Sub(s.UTC) > 2*time.Millisecond {
+			d.t.Errorf("%s: slice %d starts at %v", name, i, start)
+		}
+		if i > 0 && !s.Discontinuity {
+			// The rule of the official tools: adjacent within a millisecond.
+			if gap := s.UTC.Sub(p.Slices[i-1].UTC) - p.Slices[i-1].Duration; gap.Abs() > time.Millisecond {
+				d.t.Errorf("%s: slice %d begins %v after the one before", name, i, gap)
+			}
+		}
+	}
+}
+
+// watch decodes a user's pictures and sound, on one timeline.
+func (d *deck) watch(playlists ...string) *probe.Watched {
+	d.t.Helper()
+	var segments []probe.Segment
+	for _, name := range playlists {
+		p := d.playlist(name)
+		var run []string
+		flush := func() {
+			if len(run) > 0 {
+				segments = append(segments, probe.Concat(run))
+				run = nil
+			}
+		}
+		for _, s := range p.Slices {
+			if s.Discontinuity {
+				flush()
+			}
+			run = append(run, d.path(s.Name))
+		}
+		flush()
+	}
+	w, err := probe.Watch(context.Background(), segments)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return w
+}
+
+// timeOf converts a PTS that ffprobe showed to the recording's time.
+func timeOf(d time.Duration) media.Time { return media.Time(d.Microseconds()) - 10*sec }
+
+func snapshot(t *testing.T, d *spool.Dir) *spool.Dir {
+	t.Helper()
+	root := t.TempDir()
+	if err := os.CopyFS(filepath.Join(root, d.SID()), os.DirFS(d.Path())); err != nil {
+		t.Fatal(err)
+	}
+	copied, err := spool.Open(root, d.SID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return copied
+}

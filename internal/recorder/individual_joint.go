@@ -1,0 +1,216 @@
+package recorder
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"tapedeck/internal/media"
+	"tapedeck/internal/media/mux/playlist"
+	"tapedeck/internal/media/mux/webm"
+	"tapedeck/internal/session"
+	"tapedeck/internal/spool"
+)
+
+// joint keeps the joint indexes of one user in standard mode: the M3U8 of their
+// TS slices and the MPD of their WebM slices. docs/adr/0005 says what is in
+// them and why.
+type joint struct {
+	p       *userStreams
+	seen    int // slices that the files cover
+	final   bool
+	written map[string][]byte
+	heads   map[string]int64 // sizes of the headers of WebM slices
+	usual   int64            // the newest of them
+}
+
+func newJoint(p *userStreams) *joint {
+	return &joint{p: p, written: map[string][]byte{}, heads: map[string]int64{}}
+}
+
+// update replaces the indexes if there are new slices, or for the last time.
+// A nil joint does nothing.
+func (j *joint) update(final bool) error {
+	if j == nil || j.final {
+		return nil
+	}
+	video, audio := j.p.index(typeVideo).slices(), j.p.index(typeAudio).slices()
+	if n := len(video) + len(audio); n == j.seen && !final {
+		return nil
+	} else if j.seen = n; n == 0 {
+		return nil
+	}
+	j.final = final
+	if err := j.m3u8(of(video, extTS), of(audio, extTS), final); err != nil {
+		return err
+	}
+	return j.mpd(of(video, extWebM), of(audio, extWebM), final)
+}
+
+// of returns the slices with an extension.
+func of(all []listed, ext string) (some []listed) {
+	for _, s := range all {
+		if filepath.Ext(s.name) == ext {
+			some = append(some, s)
+		}
+	}
+	return some
+}
+
+// m3u8 writes a master playlist and one playlist each of pictures and sound
+// with the slices on one timeline, which begins with the first picture.
+func (j *joint) m3u8(video, audio []listed, final bool) error {
+	if len(video) == 0 {
+		return nil
+	}
+	origin, end := video[0].start, endOf(video)
+	if len(audio) > 0 {
+		end = max(end, endOf(audio))
+	}
+	m := playlist.Master{Video: j.p.m.out.names.index(j.p.uid, typeJoint+"-video"), Bandwidth: bitrate(video) + bitrate(audio)}
+	m.W, m.H = sizeOf(video)
+	if !final {
+		end = 0
+	}
+	if err := j.list(m.Video, session.TrackVideo, video, origin, end, final); err != nil {
+		return err
+	}
+	if sound := since(audio, origin); len(sound) > 0 {
+		m.Audio = j.p.m.out.names.index(j.p.uid, typeJoint+"-audio")
+		if err := j.list(m.Audio, session.TrackAudio, sound, origin, 0, final); err != nil {
+			return err
+		}
+	}
+	return j.write(spool.Fact{
+		Name: j.p.m.out.names.index(j.p.uid, typeJoint), Kind: spool.KindPlaylist, Track: session.TrackBoth,
+		StartMicro: int64(origin), Playable: true, Final: final,
+	}, m.Render())
+}
+
+// list writes one of the two playlists. Its slices follow each other without a
+// gap in the playlist's time: one that something is missing behind is listed as
+// longer. Players go by the timestamps in the slices, hold the last picture
+// and stay silent meanwhile, so that a pause lasts as long as it did.
+func (j *joint) list(name, track string, slices []listed, origin, end media.Time, final bool) error {
+	l := playlist.List{Comma: true, Length: j.p.m.plan.SliceLength}
+	for i, s := range slices {
+		from, to := s.start, s.start+s.dur
+		switch {
+		case i+1 < len(slices):
+			to = slices[i+1].start
+		case end > to:
+			to = end
+		}
+		if i == 0 {
+			from = origin
+		}
+		l.Add(playlist.Entry{Name: s.name, Dur: to - from})
+	}
+	return j.write(spool.Fact{
+		Name: name, Kind: spool.KindPlaylist, Track: track, StartMicro: int64(origin), Unlisted: true, Final: final,
+	}, l.Render(final))
+}
+
+// mpd writes the joint index of WebM slices.
+func (j *joint) mpd(video, audio []listed, final bool) error {
+	if len(video) == 0 {
+		return nil
+	}
+	origin := video[0].start
+	if len(audio) > 0 {
+		origin = min(origin, audio[0].start)
+	}
+	m := playlist.MPD{
+		Start: j.p.m.out.At(origin), Origin: origin + webmBase, Update: j.p.m.plan.SliceLength,
+		Streams: []playlist.Stream{
+			{Kind: "video", Codecs: j.p.video.codecs(), Bandwidth: bitrate(video), Segments: j.segments(video)},
+			{Kind: "audio", Codecs: "opus", Bandwidth: bitrate(audio), Segments: j.segments(audio)},
+		},
+	}
+	m.Streams[0].W, m.Streams[0].H = sizeOf(video)
+	name := strings.TrimSuffix(j.p.m.out.names.index(j.p.uid, typeJoint), playlistExt) + ".mpd"
+	return j.write(spool.Fact{
+		Name: name, Kind: spool.KindMPD, Track: session.TrackBoth, StartMicro: int64(origin), Playable: true, Final: final,
+	}, m.Render(final))
+}
+
+// head returns the size of a slice's header. A worker that goes on with a
+// recording may find the file shipped and removed: then it is as large as
+// another's, 0 as long as there is none.
+func (j *joint) head(s listed) int64 {
+	if n, known := j.heads[s.name]; known {
+		return n
+	}
+	f, err := os.Open(j.p.m.out.dir.FilePath(s.name))
+	if err != nil {
+		return j.usual
+	}
+	defer func() { _ = f.Close() }()
+	n, err := webm.HeaderSize(f)
+	if err != nil {
+		return j.usual
+	}
+	j.heads[s.name], j.usual = n, n
+	return n
+}
+
+func (j *joint) segments(slices []listed) (out []playlist.Segment) {
+	for _, s := range slices {
+		out = append(out, playlist.Segment{
+			Name: s.name, Start: s.start + webmBase, Dur: s.dur, Head: j.head(s), Size: s.size, Tags: s.tags,
+		})
+	}
+	return out
+}
+
+// write replaces a file if it changed, or is written for the last time.
+func (j *joint) write(f spool.Fact, content []byte) error {
+	if bytes.Equal(j.written[f.Name], content) && !f.Final {
+		return nil
+	}
+	f.UID = uidText(j.p.uid)
+	if err := j.p.m.out.replace(f, content); err != nil {
+		return err
+	}
+	j.written[f.Name] = content
+	return nil
+}
+
+func endOf(slices []listed) media.Time {
+	last := slices[len(slices)-1]
+	return last.start + last.dur
+}
+
+// since returns the slices that reach beyond a time.
+func since(slices []listed, t media.Time) []listed {
+	for len(slices) > 0 && slices[0].start+slices[0].dur <= t {
+		slices = slices[1:]
+	}
+	return slices
+}
+
+// bitrate returns the highest bit rate of any slice of some length, rounded up
+// to 64 kbit/s steps so that it seldom changes.
+func bitrate(slices []listed) int64 {
+	const step = 64_000
+	top := int64(0)
+	for _, s := range slices {
+		if s.dur >= 1_000_000 || len(slices) == 1 {
+			top = max(top, s.size*8*1_000_000/int64(max(s.dur, 1_000_000)))
+		}
+	}
+	return (top + step) / step * step
+}
+
+// sizeOf returns the largest picture size that the tags tell.
+func sizeOf(slices []listed) (w, h int) {
+	for _, s := range slices {
+		for _, t := range s.tags {
+			if tw, th, ok := playlist.RotateSize(t); ok && tw*th > w*h {
+				w, h = tw, th
+			}
+		}
+	}
+	return w, h
+}
