@@ -1,9 +1,11 @@
 package livekit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -87,21 +89,24 @@ func (s *Source) join(ctx context.Context, token string) (*visit, error) {
 	return v, nil
 }
 
-// arrive reports our arrival, and then who is there.
+// arrive reports our arrival, and then who is there, in the order they came:
+// layouts go by it.
 func (v *visit) arrive() {
 	present := v.room.GetRemoteParticipants()
+	inOrder(present)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.s.queue.push(channel.Connected{At: v.now()})
+	for _, rp := range present {
+		v.see(rp)
+	}
+	joinsFirst(v.held, present)
 	v.joined = true
 	v.pc = v.room.LocalParticipant.GetSubscriberPeerConnection()
 	for _, ev := range v.held {
 		v.s.queue.push(ev)
 	}
 	v.held = nil
-	for _, rp := range present {
-		v.see(rp)
-	}
 }
 
 func (v *visit) callbacks() *lksdk.RoomCallback {
