@@ -49,15 +49,19 @@ func Individual(ctx context.Context, dir string, files []session.File, users []U
 		res.Files = append(res.Files, x.file)
 	}
 	for _, f := range joints {
-		if err := res.joint(ctx, dir, f, users); err != nil {
+		judge := func() error { return res.joint(ctx, dir, f, users) }
+		if strings.HasSuffix(f.Name, ".mpd") {
+			judge = func() error { return res.manifest(dir, f) }
+		}
+		if err := judge(); err != nil {
 			return nil, err
 		}
 	}
 	return res, nil
 }
 
-// joint judges a joint index (an M3U8 or MPD that refers to the slices of the
-// others) as a player sees it: ffmpeg reads it as a whole, without a word.
+// joint judges a joint playlist, which refers to the slices of the others, as a
+// player sees it: ffmpeg reads it as a whole, without a word.
 func (r *Result) joint(ctx context.Context, dir string, entry session.File, users []User) error {
 	f := File{Name: entry.Name}
 	path := filepath.Join(dir, entry.Name)

@@ -5,11 +5,9 @@ package samples
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -101,27 +99,8 @@ func opus(t testing.TB, c clips.Clip) []media.Unit {
 // aac encodes the sound with ffmpeg, once, and splits the ADTS stream.
 func aac(t testing.TB, ctx context.Context, ogg string) []media.Unit {
 	t.Helper()
-	once.Lock()
-	defer once.Unlock()
-	path := filepath.Join(filepath.Dir(ogg), "audio.aac")
-	b, err := os.ReadFile(path)
-	if os.IsNotExist(err) {
-		tmp := fmt.Sprintf("%s.%d", path, os.Getpid())
-		out, err := exec.CommandContext(ctx, "ffmpeg", "-hide_banner", "-nostdin", "-v", "error", "-y", "-i", ogg,
-			"-ac", "1", "-ar", "48000", "-c:a", "aac", "-b:a", "48k", "-f", "adts", tmp).CombinedOutput()
-		if err != nil {
-			t.Fatalf("ffmpeg: %v: %s", err, out)
-		}
-		if err := os.Rename(tmp, path); err != nil {
-			t.Fatal(err)
-		}
-		b, err = os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-	} else if err != nil {
-		t.Fatal(err)
-	}
+	b := cached(t, ctx, filepath.Join(filepath.Dir(ogg), "audio.aac"),
+		"-i", ogg, "-ac", "1", "-ar", "48000", "-c:a", "aac", "-b:a", "48k", "-f", "adts")
 	var units []media.Unit
 	for i := int64(-1); len(b) > 7; i++ {
 		n := int(b[3]&3)<<11 | int(b[4])<<3 | int(b[5])>>5
@@ -134,5 +113,70 @@ func aac(t testing.TB, ctx context.Context, ogg string) []media.Unit {
 	return units
 }
 
-// once keeps tests of one process from encoding the same file twice.
-var once sync.Mutex
+// cached returns the file at path, which ffmpeg makes with args if it is not
+// there. Tests that make it at the same time make the same.
+func cached(t testing.TB, ctx context.Context, path string, args ...string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err == nil {
+		return b
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), "making-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = tmp.Close()
+	args = append([]string{"-hide_banner", "-nostdin", "-v", "error", "-y"}, append(args, tmp.Name())...)
+	if out, err := exec.CommandContext(ctx, "ffmpeg", args...).CombinedOutput(); err != nil {
+		_ = os.Remove(tmp.Name())
+		t.Fatalf("ffmpeg (Debian: apt-get install ffmpeg): %v: %s", err, out)
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		t.Fatal(err)
+	}
+	if b, err = os.ReadFile(path); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// Pictures returns a second of pictures in a codec that no person has: VP9, AV1
+// or H.265. Every tenth is a key frame.
+func Pictures(t testing.TB, c media.Codec) []media.Unit {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := os.MkdirAll(clips.CacheDir(), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	how := map[media.Codec][]string{
+		media.VP9:  {"-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-lag-in-frames", "0", "-f", "ivf"},
+		media.AV1:  {"-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "8", "-lag-in-frames", "0", "-f", "ivf"},
+		media.H265: {"-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "bframes=0:keyint=10:min-keyint=10:aud=1:repeat-headers=1:log-level=none", "-f", "hevc"},
+	}[c]
+	b := cached(t, ctx, filepath.Join(clips.CacheDir(), "sample-1."+c.String()), append([]string{
+		"-f", "lavfi", "-i", "testsrc2=s=320x180:r=30:d=1", "-pix_fmt", "yuv420p", "-b:v", "200k", "-g", "10"}, how...)...)
+	var frames [][]byte
+	if c == media.H265 {
+		for _, f := range bytes.Split(b, []byte{0, 0, 0, 1, 0x46, 1})[1:] {
+			frames = append(frames, f[1:]) // without the rest of the delimiter
+		}
+	} else {
+		clip, err := publish.IVF(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range clip.Frames {
+			frames = append(frames, f.Data)
+		}
+	}
+	var units []media.Unit
+	for i, f := range frames {
+		u := media.Unit{Codec: c, PTS: media.FromTicks90k(int64(i) * 3000), RTP: int64(i) * 3000, Key: i%10 == 0, Data: f}
+		if u.Key {
+			u.W, u.H = W, H
+		}
+		units = append(units, u)
+	}
+	return units
+}
