@@ -45,10 +45,9 @@ const (
 	AAC
 )
 
-var names = [...]string{"unknown", "h264", "h265", "vp8", "vp9", "av1", "opus", "aac"}
-
 // String returns the lower-case name of the codec.
 func (c Codec) String() string {
+	names := [...]string{"unknown", "h264", "h265", "vp8", "vp9", "av1", "opus", "aac"}
 	if int(c) < len(names) {
 		return names[c]
 	}
