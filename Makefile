@@ -24,12 +24,14 @@ demo:
 	$(MAKE) --no-print-directory bin/tapedeck bin/tapedeck-worker
 	bin/tapedeck demo --out ./recordings
 
-# Unit, conformance and end-to-end tests against real parts.
+# Unit, conformance and end-to-end tests against real parts, one package at a
+# time: recordings run in real time.
 test:
 	scripts/setup.sh test
 	$(MAKE) --no-print-directory bin/tapedeck bin/tapedeck-worker
 	npm ci --prefix test/web --no-audit --no-fund --loglevel=error
-	CGO_ENABLED=1 go test -timeout 20m ./...
+	CGO_ENABLED=1 go build ./...
+	CGO_ENABLED=1 go test -p 1 -timeout 20m ./...
 
 lint: setup $(TOOLS)/golangci-lint-$(GOLANGCI)
 	$(TOOLS)/golangci-lint-$(GOLANGCI) run ./...
