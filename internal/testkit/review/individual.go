@@ -51,7 +51,7 @@ func Individual(ctx context.Context, dir string, files []session.File, users []U
 	for _, f := range joints {
 		judge := func() error { return res.joint(ctx, dir, f, users) }
 		if strings.HasSuffix(f.Name, ".mpd") {
-			judge = func() error { return res.manifest(dir, f) }
+			judge = func() error { return res.manifest(ctx, dir, f, users) }
 		}
 		if err := judge(); err != nil {
 			return nil, err
@@ -81,8 +81,14 @@ func (r *Result) joint(ctx context.Context, dir string, entry session.File, user
 	if len(w.Warnings) > 0 {
 		f.complain("decoding: %s", strings.Join(w.Warnings, " | "))
 	}
+	f.together(w, users)
+	return nil
+}
+
+// together measures picture against sound of the user whose joint index this is.
+func (f *File) together(w *probe.Watched, users []User) {
 	for _, u := range users {
-		if fmt.Sprint(u.UID) != uidOf(entry.Name) {
+		if fmt.Sprint(u.UID) != uidOf(f.Name) {
 			continue
 		}
 		sum, ok := probe.SyncOf(probe.Offsets(w.Flashes(0), w.Beeps(u.Tone)))
@@ -95,7 +101,6 @@ func (r *Result) joint(ctx context.Context, dir string, entry session.File, user
 			f.complain("%v", err)
 		}
 	}
-	return nil
 }
 
 // listed compares an entry of the file list with the file.

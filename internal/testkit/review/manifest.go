@@ -1,13 +1,18 @@
 package review
 
 import (
+	"context"
 	"encoding/xml"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"tapedeck/internal/session"
+	"tapedeck/internal/testkit/probe"
 )
 
 // manifest is what a player of an MPD with segment lists reads (ISO/IEC 23009-1).
@@ -36,10 +41,11 @@ type segmentList struct {
 }
 
 // manifest judges a joint index for DASH by what it refers to: every slice is
-// there, each range lies in its file and reaches its end, and the timeline has
-// no hole. FFmpeg cannot be the judge: its DASH reader does not honour byte
-// ranges of local files. What the slices hold is judged with the playlists.
-func (r *Result) manifest(dir string, entry session.File) error {
+// there, each range lies in its file and reaches its end, the timeline has no
+// hole, and what a player feeds its decoders (the set-up, then every range)
+// decodes, with picture and sound together. FFmpeg's own DASH reader cannot be
+// the judge: it does not honour byte ranges of local files.
+func (r *Result) manifest(ctx context.Context, dir string, entry session.File, users []User) error {
 	f := File{Name: entry.Name}
 	defer func() { r.Files = append(r.Files, f) }()
 	b, err := os.ReadFile(filepath.Join(dir, entry.Name))
@@ -67,7 +73,70 @@ func (r *Result) manifest(dir string, entry session.File) error {
 	if len(m.Lists) == 0 {
 		f.complain("lists nothing")
 	}
+	if len(f.Problems) > 0 {
+		return nil // what is not there cannot be played
+	}
+	return f.failed(ctx, m.play(ctx, &f, filepath.Dir(filepath.Join(dir, entry.Name)), users))
+}
+
+// play decodes every list as a player does.
+func (m manifest) play(ctx context.Context, f *File, dir string, users []User) error {
+	work, err := os.MkdirTemp("", "tapedeck-dash-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work) //nolint:errcheck,forbidigo // the temporary folder made above
+	var segments []probe.Segment
+	for i, l := range m.Lists {
+		path := filepath.Join(work, strconv.Itoa(i)+".webm")
+		if err := l.join(dir, path); err != nil {
+			return err
+		}
+		segments = append(segments, probe.Segment{Path: path})
+	}
+	w, err := probe.Watch(ctx, segments)
+	if err != nil {
+		return err
+	}
+	for _, said := range w.Warnings {
+		// The set-up of the first slice tells the first slice's length.
+		if !strings.Contains(said, "File extends beyond end of segment") {
+			f.complain("decoding: %s", said)
+		}
+	}
+	f.together(w, users)
 	return nil
+}
+
+// join writes the byte ranges of the list, one after the other.
+func (l segmentList) join(dir, to string) error {
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	defer out.Close() //nolint:errcheck // closed below, too
+	part := func(name, span string) error {
+		var from, last int64
+		if _, err := fmt.Sscanf(span, "%d-%d", &from, &last); err != nil {
+			return fmt.Errorf("range %q of %s: %w", span, name, err)
+		}
+		in, err := os.Open(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		defer in.Close() //nolint:errcheck // only read
+		_, err = io.Copy(out, io.NewSectionReader(in, from, last-from+1))
+		return err
+	}
+	if err := part(l.List.Init.Name, l.List.Init.Range); err != nil {
+		return err
+	}
+	for _, s := range l.List.Segments {
+		if err := part(s.Name, s.Range); err != nil {
+			return err
+		}
+	}
+	return out.Close()
 }
 
 // check returns how long the list is.
