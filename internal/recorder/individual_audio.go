@@ -167,7 +167,7 @@ func (a *userAudio) write(t *channel.Track, u media.Unit) error {
 	}
 	// In a backlog the packets run ahead of advance, and a pipe takes them only
 	// so far ahead.
-	if err := a.pipe.advance(min(u.PTS-backlog, a.p.now-holdback)); err != nil {
+	if err := a.pipe.advance(min(u.PTS-backlog, a.p.m.out.Clock().Now()-holdback)); err != nil {
 		return err
 	}
 	return a.pipe.push(t, u)

@@ -285,6 +285,69 @@ func TestIndividualScreen(t *testing.T) {
 	}
 }
 
+// Codecs that the specification does not know are recorded too.
+func TestIndividualOtherCodecs(t *testing.T) {
+	t.Parallel()
+	for c, want := range map[media.Codec]string{media.VP9: ".webm vp9", media.AV1: ".webm av1", media.H265: ".ts hevc"} {
+		d := newDeck(t, shortPlan(session.StreamDefault))
+		units := samples.Pictures(t, c)
+		v := &channel.Track{ID: "v", User: channel.User{UID: 7}, Codec: c}
+		var s scene
+		s.send(v, units, sec, 0, 5*sec)
+		d.play(&s, 0, 6*sec)
+		d.finish()
+		d.check()
+		video := d.playlist(d.index(7, "video"))
+		info, _, err := probe.Inspect(t.Context(), d.path(video.Slices[0].Name))
+		if got := video.Slices[0].Name[strings.LastIndex(video.Slices[0].Name, "."):] + " " + info.Codecs(); err != nil || got != want {
+			t.Errorf("%s: %s, %v", c, got, err)
+		}
+		within(t, c.String(), video.Sum(), 5*time.Second, time.Millisecond)
+		if w := d.watch(d.index(7, "video")); len(w.Frames) != 150 {
+			t.Errorf("%s: %d frames", c, len(w.Frames))
+		}
+	}
+}
+
+// A user whose pictures change to VP8 in standard mode: so does the sound's
+// container, and there are both joint indexes.
+func TestIndividualCodecChange(t *testing.T) {
+	t.Parallel()
+	d := newDeck(t, shortPlan(session.StreamStandard))
+	var s scene
+	u := channel.User{UID: 7}
+	h264, vp8 := samples.H264(t), samples.VP8(t)
+	a := &channel.Track{ID: "a", User: u, Codec: media.Opus}
+	s.send(&channel.Track{ID: "v", User: u, Codec: media.H264}, h264.Video, loop, 1*sec, 6*sec)
+	s.send(&channel.Track{ID: "w", User: u, Codec: media.VP8}, vp8.Video, loop, 7*sec, 12*sec)
+	s.send(a, h264.Opus, loop, 1*sec, 12*sec)
+	d.play(&s, 0, 12*sec)
+	d.finish()
+	d.check()
+	for _, kind := range []string{"audio", "video"} {
+		var exts []string
+		for _, sl := range d.playlist(d.index(7, kind)).Slices {
+			exts = append(exts, sl.Name[strings.LastIndex(sl.Name, "."):])
+		}
+		if got := strings.Join(exts, ""); got != ".ts.ts.webm.webm" {
+			t.Errorf("%s: %s", kind, got)
+		}
+	}
+	within(t, "audio", d.playlist(d.index(7, "audio")).Sum(), 11*time.Second, 100*time.Millisecond)
+	if n := len(d.watch(d.index(7, "audio")).Beeps(samples.ToneH264)); n < 10 || n > 11 {
+		t.Errorf("%d beeps", n)
+	}
+	var joint []string
+	for _, f := range d.facts() {
+		if f.Type == spool.FactIndex && f.Final && strings.Contains(f.Name, "_av.") {
+			joint = append(joint, f.Name[strings.Index(f.Name, "_av."):])
+		}
+	}
+	if got := strings.Join(joint, " "); got != "_av.m3u8 _av.mpd" {
+		t.Errorf("joint indexes: %s", got)
+	}
+}
+
 // Where no key frame comes, H.264 is cut by force.
 func TestIndividualForcedCut(t *testing.T) {
 	t.Parallel()

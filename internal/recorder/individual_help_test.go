@@ -1,8 +1,12 @@
 package recorder
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -223,13 +227,6 @@ func (d *deck) playlist(name string) probe.Playlist {
 	return p
 }
 
-func (d *deck) paths(p probe.Playlist) (out []string) {
-	for _, s := range p.Slices {
-		out = append(out, d.path(s.Name))
-	}
-	return out
-}
-
 func (d *deck) index(uid uint32, kind string) string { return newNames(d.plan).index(uid, kind) }
 
 // check judges every file of the folder: names, syntax, ffprobe, what the
@@ -260,9 +257,6 @@ func (d *deck) check() {
 		}
 		switch {
 		case isSlice:
-			if err := probe.Clean(context.Background(), path); err != nil {
-				d.t.Error(err)
-			}
 			if !strings.HasPrefix(base, strings.TrimSuffix(f.Index, ".m3u8")+"_") {
 				d.t.Errorf("%s is listed in %s", base, f.Index)
 			}
@@ -293,6 +287,11 @@ func (d *deck) checkPlaylist(name string, closed map[string]spool.Fact, listed m
 	if !p.Slices[0].Discontinuity {
 		d.t.Errorf("%s does not begin with a discontinuity", name)
 	}
+	for _, run := range d.runs(p) {
+		if err := probe.Clean(context.Background(), run.Path); err != nil {
+			d.t.Error(err)
+		}
+	}
 	for i, s := range p.Slices {
 		listed[s.Name] = true
 		f := closed[s.Name]
@@ -311,26 +310,41 @@ func (d *deck) checkPlaylist(name string, closed map[string]spool.Fact, listed m
 	}
 }
 
-// watch decodes a user's pictures and sound, on one timeline.
+// runs returns what of a playlist is contiguous, TS slices joined byte by byte.
+func (d *deck) runs(p probe.Playlist) (out []probe.Segment) {
+	var run []string
+	flush := func() {
+		if len(run) > 0 {
+			out = append(out, probe.Concat(run))
+			run = nil
+		}
+	}
+	for _, s := range p.Slices {
+		if s.Discontinuity || filepath.Ext(s.Name) != extTS {
+			flush()
+		}
+		run = append(run, d.path(s.Name))
+	}
+	flush()
+	return out
+}
+
+// cleanOneByOne judges each slice of a playlist by itself.
+func (d *deck) cleanOneByOne(name string) {
+	d.t.Helper()
+	for _, s := range d.playlist(name).Slices {
+		if err := probe.Clean(context.Background(), d.path(s.Name)); err != nil {
+			d.t.Error(err)
+		}
+	}
+}
+
+// watch decodes playlists onto one timeline.
 func (d *deck) watch(playlists ...string) *probe.Watched {
 	d.t.Helper()
 	var segments []probe.Segment
 	for _, name := range playlists {
-		p := d.playlist(name)
-		var run []string
-		flush := func() {
-			if len(run) > 0 {
-				segments = append(segments, probe.Concat(run))
-				run = nil
-			}
-		}
-		for _, s := range p.Slices {
-			if s.Discontinuity {
-				flush()
-			}
-			run = append(run, d.path(s.Name))
-		}
-		flush()
+		segments = append(segments, d.runs(d.playlist(name))...)
 	}
 	w, err := probe.Watch(context.Background(), segments)
 	if err != nil {
@@ -342,15 +356,55 @@ func (d *deck) watch(playlists ...string) *probe.Watched {
 // timeOf converts a PTS that ffprobe showed to the recording's time.
 func timeOf(d time.Duration) media.Time { return media.Time(d.Microseconds()) - 10*sec }
 
+// snapshot copies a folder that is being written, as a kill would leave it: the
+// journal first, then the files that it knows of. What the files are ahead of
+// the journal by is what a crash can leave too.
 func snapshot(t *testing.T, d *spool.Dir) *spool.Dir {
 	t.Helper()
 	root := t.TempDir()
-	if err := os.CopyFS(filepath.Join(root, d.SID()), os.DirFS(d.Path())); err != nil {
-		t.Fatal(err)
-	}
-	copied, err := spool.Open(root, d.SID())
+	to, err := spool.Create(root, d.SID())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return copied
+	journal, err := os.ReadFile(filepath.Join(d.Path(), "journal.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(to.Path(), "journal.log"), journal, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range namesIn(journal) {
+		for _, n := range []string{name + ".part", name} {
+			b, err := os.ReadFile(filepath.Join(d.Path(), "files", n))
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(to.Path(), "files", n), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+	}
+	return to
+}
+
+// namesIn returns the files that whole lines of a journal name.
+func namesIn(journal []byte) (names []string) {
+	seen := map[string]bool{"": true}
+	for line := range bytes.Lines(journal) {
+		var f spool.Fact
+		if json.Unmarshal(line, &f) != nil {
+			continue
+		}
+		for _, n := range []string{f.Name, f.Index} {
+			if !seen[n] {
+				seen[n] = true
+				names = append(names, n)
+			}
+		}
+	}
+	return names
 }

@@ -20,6 +20,7 @@ import (
 // away and comes back with a larger picture, and speaks on without one: all of
 // it plays from the joint index in a browser, pauses included.
 func TestJointIndexPlays(t *testing.T) {
+	t.Parallel()
 	d := newDeck(t, testPlan(session.StreamStandard))
 	set, large := samples.H264(t), samples.H264Large(t)
 	var s scene
@@ -47,7 +48,7 @@ func TestJointIndexPlays(t *testing.T) {
 	if err != nil || len(warnings) > 0 || info.Codecs() != "h264+aac" && info.Codecs() != "aac+h264" {
 		t.Errorf("ffprobe: %+v, %q, %v", info, warnings, err)
 	}
-	r, err := player.Play(context.Background(), d.dir.Path()+"/files", av, 16, 40*time.Second)
+	r, err := player.Play(context.Background(), d.dir.Path()+"/files", av, 16, 2*time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,6 +76,7 @@ func TestJointIndexPlays(t *testing.T) {
 }
 
 func TestJointMPD(t *testing.T) {
+	t.Parallel()
 	d := newDeck(t, testPlan(session.StreamStandard))
 	var s scene
 	s.user(7, "a", samples.VP8(t), 2*sec, 25*sec)

@@ -30,12 +30,15 @@ func inSync(t *testing.T, w *probe.Watched, tone, least int) {
 }
 
 func TestIndividualH264(t *testing.T) {
+	t.Parallel()
 	d := newDeck(t, testPlan(session.StreamDefault))
 	var s scene
 	v, _ := s.user(7, "a", samples.H264(t), 2*sec, 42*sec)
 	d.play(&s, 0, 43*sec)
 	d.finish()
 	d.check()
+	d.cleanOneByOne(d.index(7, "video"))
+	d.cleanOneByOne(d.index(7, "audio"))
 
 	video, audio := d.playlist(d.index(7, "video")), d.playlist(d.index(7, "audio"))
 	if len(video.Slices) != 3 || len(audio.Slices) != 3 {

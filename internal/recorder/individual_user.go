@@ -34,7 +34,6 @@ type userStreams struct {
 	queue *mixQueue
 	wake  chan struct{}
 	spare []channel.Event
-	now   media.Time // when the events at hand were taken
 
 	video *userVideo
 	audio *userAudio
@@ -97,7 +96,7 @@ func (p *userStreams) run(stop <-chan struct{}) error {
 // before now and has arrived, is in the queue.
 func (p *userStreams) round(now media.Time) error {
 	events, drops := p.queue.take(p.spare)
-	p.spare, p.now = events, now
+	p.spare = events
 	if drops > 0 {
 		p.log.Warn("a user's media were dropped because this worker cannot keep up: is the machine or its disk overloaded?", "units", drops)
 		p.gap("%d units dropped: the recorder could not keep up", drops)

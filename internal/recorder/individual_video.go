@@ -15,10 +15,16 @@ const (
 
 	// A slice that no key frame ends is cut here (files.md 5.1), H.264 only.
 	forcedLength media.Time = 330_000_000
-	forcedBytes             = 50 << 20
+	forcedBytes  int64      = 50 << 20
 
-	keyInterval media.Time = 1_000_000 // between two requests for a key frame
-	stepsKept              = 31        // frame intervals that the usual one is taken from
+	// keyInterval lies between two requests for a key frame.
+	keyInterval media.Time = 1_000_000
+
+	// leastStep is how long a picture is shown before one of another size.
+	leastStep media.Time = 10_000
+
+	// stepsKept is how many frame intervals the usual one is taken from.
+	stepsKept = 31
 )
 
 // userVideo writes one user's pictures as they come. A user has one video
@@ -168,6 +174,11 @@ func (v *userVideo) push(t *channel.Track, u media.Unit) error {
 		}
 	}
 	if v.slice != nil {
+		// A server that switches layers can send two pictures for one instant. A
+		// slice between them would have no length.
+		if v.resized(u) {
+			u.PTS = max(u.PTS, v.last+leastStep)
+		}
 		v.step(u.PTS - v.last)
 	}
 	if err := v.cut(u); err != nil {
@@ -206,9 +217,14 @@ func (v *userVideo) usual() media.Time {
 	return s[len(s)/2]
 }
 
+// resized reports whether u begins a picture of another size.
+func (v *userVideo) resized(u media.Unit) bool {
+	return u.Key && u.W > 0 && (u.W != v.w || u.H != v.h)
+}
+
 // cut begins a slice with u where one is due.
 func (v *userVideo) cut(u media.Unit) error {
-	resized := u.Key && u.W > 0 && (u.W != v.w || u.H != v.h)
+	resized := v.resized(u)
 	switch {
 	case v.slice == nil:
 	case u.Codec != v.codec, resized:

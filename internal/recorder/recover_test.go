@@ -19,6 +19,15 @@ import (
 	"tapedeck/internal/testkit/samples"
 )
 
+// drop ends a worker whose folder is looked at no more.
+func (d *deck) drop() {
+	d.t.Helper()
+	d.stop()
+	if err := <-d.done; err != nil {
+		d.t.Error(err)
+	}
+}
+
 // resume goes on in a copy of the folder as it was at some moment, as a new
 // worker does after a kill.
 func (d *deck) resume(dir *spool.Dir) *deck {
@@ -57,8 +66,7 @@ func TestKilledWorkerGoesOn(t *testing.T) {
 			if parts, err := dir.Parts(); err != nil || len(parts) == 0 {
 				t.Fatalf("%q, %v", parts, err)
 			}
-			before.stop()
-			<-before.done
+			before.drop()
 
 			after := before.resume(dir)
 			if after.out.Incarnation() != 2 || !after.out.Zero().Equal(before.out.Zero()) {
@@ -132,8 +140,8 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	var s scene
 	s.user(7, "a", set, 0, 12*sec)
 	var kept []*spool.Dir
-	for at := media.Time(0); at < 12*sec; at += 1_700_000 {
-		d.play(&s, at, at+1_700_000)
+	for at := media.Time(0); at < 12*sec; at += 2_900_000 {
+		d.play(&s, at, at+2_900_000)
 		kept = append(kept, snapshot(t, d.dir)) // while the goroutines write
 	}
 	d.finish()
@@ -159,7 +167,7 @@ func TestCrashWhileClosing(t *testing.T) {
 	lines := strings.SplitAfter(string(journal), "\n")
 	// Each prefix of the journal, with all files under their final names: renames
 	// became durable, facts did not.
-	for n := 1; n < len(lines)-1; n += 2 {
+	for n := 1; n < len(lines)-1; n += 3 {
 		dir := snapshot(t, d.dir)
 		torn := strings.Join(lines[:n], "") + lines[n][:len(lines[n])/2]
 		if err := os.WriteFile(filepath.Join(dir.Path(), "journal.log"), []byte(torn), 0o600); err != nil {
@@ -232,10 +240,8 @@ func TestKilledMP4(t *testing.T) {
 	if len(names) != 1 || names[0] != testSID+"_my_room_0.mp4" {
 		t.Errorf("closed: %q", names)
 	}
-	r.stop()
-	<-r.done
-	d.stop()
-	<-d.done
+	r.drop()
+	d.drop()
 }
 
 func TestNamesOfFiles(t *testing.T) {

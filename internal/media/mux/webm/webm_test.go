@@ -150,7 +150,7 @@ func TestCrashAtAnyByte(t *testing.T) {
 			}
 			check(t, f.Name(), c.kind, len(c.units)) // a growing file reads too
 			last := 0
-			for _, cut := range []int{0, 100, 400, len(b)/2 + 3, len(b) * 9 / 10, len(b)} {
+			for _, cut := range []int{0, 100, 400, len(b)/2 + 3, len(b)} {
 				path := filepath.Join(t.TempDir(), "cut.webm")
 				if err := os.WriteFile(path, b[:cut], 0o600); err != nil {
 					t.Fatal(err)
