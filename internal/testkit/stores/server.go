@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -135,7 +137,18 @@ func (s *Server) Kill() {
 }
 
 // Hang stops the server's process; connections stay open and nobody answers.
-func (s *Server) Hang() { s.signal(syscall.SIGSTOP) }
+func (s *Server) Hang() {
+	s.signal(syscall.SIGSTOP)
+	// The signal is on its way when kill(2) returns; on a busy machine the
+	// process may still answer for a while.
+	for tick := time.NewTicker(time.Millisecond); ; <-tick.C {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+		_, state, ok := strings.Cut(string(b), ") ")
+		if err != nil || !ok || state[0] == 'T' {
+			return
+		}
+	}
+}
 
 // Resume ends a Hang.
 func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
