@@ -158,6 +158,7 @@ func (v *userVideo) push(t *channel.Track, u media.Unit) error {
 		v.waiting = true // what follows refers to pictures that are missing
 	}
 	if v.waiting && !u.Key || u.PTS <= v.last {
+		v.waiting = true
 		v.dropped++
 		v.ask(u.PTS)
 		return nil
