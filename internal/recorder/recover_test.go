@@ -167,7 +167,7 @@ func TestCrashWhileClosing(t *testing.T) {
 	lines := strings.SplitAfter(string(journal), "\n")
 	// Each prefix of the journal, with all files under their final names: renames
 	// became durable, facts did not.
-	for n := 1; n < len(lines)-1; n += 3 {
+	for n := 1; n < len(lines)-1; n += 5 {
 		dir := snapshot(t, d.dir)
 		torn := strings.Join(lines[:n], "") + lines[n][:len(lines[n])/2]
 		if err := os.WriteFile(filepath.Join(dir.Path(), "journal.log"), []byte(torn), 0o600); err != nil {
