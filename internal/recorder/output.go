@@ -39,7 +39,6 @@ type Output struct {
 	indexes  map[string]*Index
 	mp4s     int // MP4 files begun so far
 	recorded bool
-	fault    error // the first fact that could not be written
 }
 
 // OpenOutput opens the spool folder of a recording. The first time it fixes
@@ -111,13 +110,6 @@ func (o *Output) Recorded() bool {
 	return o.recorded
 }
 
-// Fault returns the first error of Status, User or Gap, which report none.
-func (o *Output) Fault() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.fault
-}
-
 // Status notes the recorder's status.
 func (o *Output) Status(s session.Status) {
 	o.note(spool.Fact{Type: spool.FactStatus, Status: int(s)})
@@ -138,11 +130,6 @@ func (o *Output) Gap(uid, note string) {
 func (o *Output) note(f spool.Fact) {
 	if err := o.append(f); err != nil {
 		o.log.Error("a fact could not be written to the journal: is the spool's disk full or gone?", "fact", string(f.Type), "err", err)
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		if o.fault == nil {
-			o.fault = err
-		}
 	}
 }
 

@@ -34,12 +34,6 @@ func (l *List) Add(e Entry) {
 	l.longest = max(l.longest, e.Dur)
 }
 
-// Entries returns the slices in order. The caller does not change them.
-func (l *List) Entries() []Entry { return l.entries }
-
-// Len returns the number of slices.
-func (l *List) Len() int { return len(l.entries) }
-
 // target is the longest slice rounded up, but at least the wanted length with
 // some slack, so that it changes as seldom as possible (RFC 8216 4.3.3.1).
 func (l *List) target() int64 {
