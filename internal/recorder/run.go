@@ -101,8 +101,7 @@ func (r *recording) run() (reason string, cause error) {
 		// A mode ends by itself only on a fault, such as a full disk.
 		r.closeIntake()
 		leave()
-		<-srcEnd
-		return spool.EndFault, err
+		return spool.EndFault, errors.Join(err, <-srcEnd)
 	case <-r.idleExpired(modeCtx):
 		reason = spool.EndIdle
 	}
@@ -115,7 +114,7 @@ func (r *recording) run() (reason string, cause error) {
 	}
 	leave()
 	if !srcGone {
-		<-srcEnd
+		cause = errors.Join(cause, <-srcEnd)
 	}
 	return reason, cause
 }
