@@ -32,7 +32,7 @@ func TestSealOpen(t *testing.T) {
 		if err != nil || string(got) != plain {
 			t.Errorf("opened %q, %v; want %q", got, err, plain)
 		}
-		if len(plain) > 0 && bytes.Contains(sealed, []byte(plain)) {
+		if len(plain) > 8 && bytes.Contains(sealed, []byte(plain)) {
 			t.Error("the plain text is in the sealed value")
 		}
 	}

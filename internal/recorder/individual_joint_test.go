@@ -48,7 +48,7 @@ func TestJointIndexPlays(t *testing.T) {
 	if err != nil || len(warnings) > 0 || info.Codecs() != "h264+aac" && info.Codecs() != "aac+h264" {
 		t.Errorf("ffprobe: %+v, %q, %v", info, warnings, err)
 	}
-	r, err := player.Play(context.Background(), d.dir.Path()+"/files", av, 16, 2*time.Minute)
+	r, err := player.Play(context.Background(), d.dir.Path()+"/files", av, 4, 2*time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,11 @@ func salvage(p *spool.Part) (media.Time, error) {
 		if got.Empty() {
 			return 0, errEmpty
 		}
-		return got.Dur(), p.Truncate(got.Bytes)
+		if err := p.Truncate(got.Bytes); err != nil {
+			return 0, err
+		}
+		_, err = p.WriteAt(ts.Padding(got.Bytes), got.Bytes)
+		return got.Dur(), err
 	case ".webm":
 		got, err := webm.Recover(p)
 		if errors.Is(err, webm.ErrNothing) {

@@ -250,6 +250,16 @@ func (w *Writer) flushAudio() error {
 // takes a slice of five packets for raw AAC).
 const minPackets = 16
 
+// Padding returns the null packets that a slice of size bytes lacks to be
+// recognised: none for most.
+func Padding(size int64) []byte {
+	var w Writer
+	for have := size / packetSize; have < minPackets; have++ {
+		w.nullPacket()
+	}
+	return w.buf
+}
+
 // End writes what is queued, and null packets (ISO/IEC 13818-1, 2.4.3.3) after
 // it if the slice is very short. The slice is complete then; the caller closes
 // its file.
