@@ -30,6 +30,9 @@ const (
 	CommandStop   = "stop"
 	CommandUpdate = "update"
 	CommandLayout = "layout"
+	CommandHold   = "hold"    // pause or go on
+	CommandPush   = "push"    // other live push outputs
+	CommandStore  = "storage" // fresh storage credentials
 )
 
 // Command is a question to the owner of a recording.
@@ -38,6 +41,9 @@ type Command struct {
 	Async        bool                  `json:"async,omitempty"` // stop: answer at once
 	Subscription *session.Subscription `json:"subscription,omitempty"`
 	Layout       *session.Layout       `json:"layout,omitempty"`
+	OnHold       bool                  `json:"onhold,omitempty"`
+	Private      []byte                `json:"private,omitempty"` // push: the sealed session.Private that takes the place of the record's
+	Storage      []byte                `json:"storage,omitempty"` // storage: the sealed target that takes the place of the record's
 }
 
 // Reply is the owner's answer. Code is 0 or a code of spec/errors.md 3.

@@ -56,6 +56,7 @@ type Record struct {
 
 	Plan    session.Plan `json:"plan"`
 	Storage []byte       `json:"storage,omitempty"` // sealed upload.Target; never in the clear
+	Private []byte       `json:"private,omitempty"` // sealed session.Private; never in the clear
 
 	State     session.State  `json:"state"`
 	Status    session.Status `json:"status"`

@@ -22,6 +22,8 @@ const (
 	Token     Type = "token"     // node: a fresh room token for later rejoins
 	Subscribe Type = "subscribe" // node: new lists
 	Layout    Type = "layout"    // node: new layout
+	Hold      Type = "hold"      // node: OnHold; pause or go on
+	PushTo    Type = "push"      // node: Push; the live push outputs from now on
 	Stop      Type = "stop"      // node: drain, close the files, end
 	Done      Type = "done"      // node: every file is safe or taken over, the worker may exit
 	Status    Type = "status"    // worker: Status, Note
@@ -36,6 +38,8 @@ type Message struct {
 	Token        string                `json:"token,omitempty"`
 	Subscription *session.Subscription `json:"subscription,omitempty"`
 	Layout       *session.Layout       `json:"layout,omitempty"`
+	OnHold       bool                  `json:"onhold,omitempty"`
+	Push         []string              `json:"push,omitempty"`
 	Status       int                   `json:"status,omitempty"` // session.Status
 	Note         string                `json:"note,omitempty"`
 }
@@ -43,7 +47,11 @@ type Message struct {
 // Job is what a worker is told to do.
 type Job struct {
 	Plan session.Plan `json:"plan"`
-	Room Room         `json:"room"`
+	Room Room         `json:"room"` // empty in web mode
+
+	// Private is what the recording needs and nobody may read: it lives in
+	// the memory of the worker only.
+	Private *session.Private `json:"private,omitempty"`
 }
 
 // Room says how to join. The token is minted by the node; the worker never

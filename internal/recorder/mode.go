@@ -26,3 +26,15 @@ type Mode interface {
 	// earlier incarnation.
 	Recorded() bool
 }
+
+// Holder is a mode that can pause: nothing is written while it is on hold, and
+// the playlist goes on afterwards behind a discontinuity.
+type Holder interface {
+	Hold(on bool)
+}
+
+// Pusher is a mode that can send what it encodes to live outputs (rtmp:// or
+// rtmps:// URLs, in their order in the request).
+type Pusher interface {
+	PushTo(urls []string)
+}

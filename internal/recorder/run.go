@@ -36,6 +36,20 @@ func (r *recording) Subscribe(s session.Subscription) {
 // Layout replaces the layout from the next frame on.
 func (r *recording) Layout(l session.Layout) { r.mode.Layout(l) }
 
+// Hold pauses the recording or lets it go on, in the modes that can.
+func (r *recording) Hold(on bool) {
+	if h, ok := r.mode.(Holder); ok {
+		h.Hold(on)
+	}
+}
+
+// PushTo replaces the live push outputs, in the modes that have them.
+func (r *recording) PushTo(urls []string) {
+	if p, ok := r.mode.(Pusher); ok {
+		p.PushTo(urls)
+	}
+}
+
 // SetToken keeps a fresh room token for later rejoins.
 func (r *recording) SetToken(token string) { r.src.SetToken(token) }
 
@@ -51,7 +65,7 @@ func (w *Worker) record(job link.Job, dir *spool.Dir) error {
 		Room: job.Room, Clock: out.Clock(), Subscription: job.Plan.Subscription,
 		Streams: job.Plan.Streams, LowStream: job.Plan.LowStream, Log: w.log,
 	})
-	mode, err := newMode(job.Plan, out, src, w)
+	mode, err := newMode(job, out, src, w)
 	if err != nil {
 		return errors.Join(err, out.Ended(spool.EndFault, false))
 	}
@@ -69,7 +83,8 @@ func (w *Worker) record(job link.Job, dir *spool.Dir) error {
 	return nil
 }
 
-func newMode(plan session.Plan, out *Output, src channel.Source, w *Worker) (Mode, error) {
+func newMode(job link.Job, out *Output, src channel.Source, w *Worker) (Mode, error) {
+	plan := job.Plan
 	switch plan.Mode {
 	case session.Mix:
 		return newMix(plan, out, src, w.log)

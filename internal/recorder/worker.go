@@ -48,6 +48,8 @@ type controls interface {
 	Subscribe(s session.Subscription)
 	Layout(l session.Layout)
 	SetToken(token string)
+	Hold(on bool)
+	PushTo(urls []string)
 }
 
 // NewWorker prepares a worker for the spool folder dir.
@@ -151,7 +153,7 @@ func (w *Worker) obey(m link.Message) {
 		w.requestStop(spool.EndStop)
 	case link.Done:
 		w.once.Do(func() { close(w.done) })
-	case link.Token, link.Subscribe, link.Layout:
+	case link.Token, link.Subscribe, link.Layout, link.Hold, link.PushTo:
 		w.command(m)
 	}
 }
@@ -176,6 +178,10 @@ func order(live controls, m link.Message) {
 		live.Subscribe(*m.Subscription)
 	case m.Type == link.Layout && m.Layout != nil:
 		live.Layout(*m.Layout)
+	case m.Type == link.Hold:
+		live.Hold(m.OnHold)
+	case m.Type == link.PushTo:
+		live.PushTo(m.Push)
 	}
 }
 

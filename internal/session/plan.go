@@ -13,6 +13,7 @@ const (
 	Individual Mode = "individual"
 	Mix        Mode = "mix"
 	Web        Mode = "web"
+	Raw        Mode = "raw" // rest-api.md 14
 )
 
 // StreamTypes says which kinds of media are subscribed (recordingConfig.streamTypes).
@@ -61,6 +62,62 @@ type Plan struct {
 	SliceLength   time.Duration `json:"sliceLength"`   // cut at the first key frame after this; 15 s
 	FilePrefix    string        `json:"filePrefix"`    // "" or "d1/d2/": goes before names in file lists and object keys
 	Mixing        *Mixing       `json:"mixing,omitempty"`
+
+	Region     string    `json:"region,omitempty"`     // fence asked for at acquire: CN, AP, EU, NA; "" = none
+	NoFiles    bool      `json:"noFiles,omitempty"`    // pictures only: no playlists, no slices
+	MP3        bool      `json:"mp3,omitempty"`        // raw mode, avFileType ["mp3"]
+	Snapshot   *Snapshot `json:"snapshot,omitempty"`   // individual and raw
+	Encryption int       `json:"encryption,omitempty"` // decryptionMode; its secret is in Private
+	StrictIDs  bool      `json:"strictIds,omitempty"`  // identities that are no integers are not recorded
+	Page       *Page     `json:"page,omitempty"`       // web mode
+	Push       int       `json:"push,omitempty"`       // number of live push outputs; their URLs are in Private
+	Postponed  *Postpone `json:"postponed,omitempty"`  // work after the end
+}
+
+// Private is the part of a start request that is secret and yet needed by the
+// worker. It is sealed in the session record and in the spool, and travels to
+// the worker by the link only; it never stands in the Plan.
+type Private struct {
+	MediaSecret string   `json:"mediaSecret,omitempty"` // recordingConfig.secret, as given
+	MediaSalt   []byte   `json:"mediaSalt,omitempty"`   // recordingConfig.salt, decoded: 32 bytes or none
+	PageURL     string   `json:"pageUrl,omitempty"`     // web mode: may carry a login
+	Push        []string `json:"push,omitempty"`        // rtmp or rtmps URLs: carry stream keys
+}
+
+// Snapshot is snapshotConfig (rest-api.md 3.6).
+type Snapshot struct {
+	Interval time.Duration `json:"interval"` // ns in JSON
+}
+
+// Page is the serviceParam of web_recorder_service with its defaults filled in
+// (rest-api.md 3.8). The address is in Private.
+type Page struct {
+	AudioProfile int           `json:"audioProfile"`
+	Width        int           `json:"width"`        // pixels, 240..1920
+	Height       int           `json:"height"`       // pixels, 240..1920
+	Bitrate      int           `json:"bitrate"`      // kbit/s, 50..8000
+	FPS          int           `json:"fps"`          // 5..60
+	Mobile       bool          `json:"mobile"`       // mobile rendering
+	MaxLength    time.Duration `json:"maxLength"`    // maxRecordingHour; ns in JSON
+	MaxVideo     time.Duration `json:"maxVideo"`     // maxVideoDuration; ns in JSON
+	OnHold       bool          `json:"onhold"`       // starts paused
+	ReadyTimeout time.Duration `json:"readyTimeout"` // 0 = recording starts after the load
+}
+
+// Kinds of postponed work.
+const (
+	PostponeTranscode = "transcode" // one MP4 for each user
+	PostponeMix       = "audioMix"  // one sound file of everybody
+)
+
+// Postpone is appsCollection and transcodeOptions with their defaults filled
+// in (rest-api.md 3.10, 3.11).
+type Postpone struct {
+	Kind       string `json:"kind"`
+	Container  string `json:"container"`  // mp4, or mp3, m4a, aac
+	SampleRate int    `json:"sampleRate"` // Hz
+	Bitrate    int    `json:"bitrate"`    // bit/s
+	Channels   int    `json:"channels"`   // 1 or 2
 }
 
 // Subscription says whose media is recorded.
@@ -102,11 +159,24 @@ type Mixing struct {
 	FPS     int    `json:"fps"`     // 1, 7, 10, 15, 24, 30 or 60
 	Bitrate int    `json:"bitrate"` // kbit/s
 	Layout  Layout `json:"layout"`
+
+	Labels    bool       `json:"labels,omitempty"`    // extension: the user's name in their window
+	Watermark *Watermark `json:"watermark,omitempty"` // extension: a picture over everything
+}
+
+// Watermark is a picture drawn over the canvas: fractions of it, origin top left.
+type Watermark struct {
+	Image string  `json:"image"` // http or https URL
+	X     float64 `json:"x"`
+	Y     float64 `json:"y"`
+	W     float64 `json:"w"`
+	H     float64 `json:"h"`
+	Alpha float64 `json:"alpha"`
 }
 
 // Layout is what updateLayout replaces as a whole (rest-api.md 7).
 type Layout struct {
-	Kind                int              `json:"kind"`       // 0 floating, 1 best fit, 2 vertical, 3 custom
+	Kind                int              `json:"kind"`       // 0 floating, 1 best fit, 2 vertical, 3 custom, 100 active speaker (extension)
 	MaxUID              uint32           `json:"maxUid"`     // maxResolutionUid; 0 = none
 	Background          string           `json:"background"` // "#RRGGBB"
 	BackgroundImage     string           `json:"backgroundImage,omitempty"`

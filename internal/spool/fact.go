@@ -15,6 +15,11 @@ const (
 	FactIndex  FactType = "index"  // a playlist or MPD was replaced
 	FactEnded  FactType = "ended"  // the worker wrote everything it will
 
+	FactStream FactType = "stream" // a user's sound or picture began (Status 0) or stopped (Status 1) arriving
+	FactPage   FactType = "page"   // web mode: Note is "started", "reload" or "limit", Reason says which
+	FactPush   FactType = "push"   // a live push output changed: Output is its number, Note its state
+	FactWarn   FactType = "warn"   // Status is a code of errors.md, Note says what to change
+
 	// FactUnreadable is never written: ReadJournal returns it for a line that
 	// cannot be understood.
 	FactUnreadable FactType = "unreadable"
@@ -74,6 +79,13 @@ type Fact struct {
 	// index
 	Playable bool `json:"playable,omitempty"`
 	Final    bool `json:"final,omitempty"`    // will not change any more
+
+	// begun: the end of the last good slice before an interruption, µs; the
+	// same as start where nothing was interrupted (events.md, 42)
+	BrokenMicro int64  `json:"broken,omitempty"`
+	Reason      string `json:"reason,omitempty"` // page
+	Output      int    `json:"output,omitempty"` // push: 0, 1, ...
+
 	Unlisted bool `json:"unlisted,omitempty"` // not part of the file list
 }
 
