@@ -78,7 +78,7 @@ type Fact struct {
 
 	// index
 	Playable bool `json:"playable,omitempty"`
-	Final    bool `json:"final,omitempty"`    // will not change any more
+	Final    bool `json:"final,omitempty"` // will not change any more
 
 	// begun: the end of the last good slice before an interruption, µs; the
 	// same as start where nothing was interrupted (events.md, 42)
