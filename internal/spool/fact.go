@@ -16,7 +16,7 @@ const (
 	FactEnded  FactType = "ended"  // the worker wrote everything it will
 
 	FactStream FactType = "stream" // a user's sound or picture began (Status 0) or stopped (Status 1) arriving
-	FactPage   FactType = "page"   // web mode: Note is "started", "reload" or "limit", Reason says which
+	FactPage   FactType = "page"   // web mode: Note is "started", "reload", "limit", "onhold" or "resumed", Reason says which
 	FactPush   FactType = "push"   // a live push output changed: Output is its number, Note its state
 	FactWarn   FactType = "warn"   // Status is a code of errors.md, Note says what to change
 
@@ -98,4 +98,11 @@ const (
 	EndRoom      = "room"
 	EndFault     = "fault"
 	EndUnreached = "unreached" // the room server did not come back
+
+	// Web mode (events.md, 71): the message of the event is the reason.
+	EndMaxLength  = "max_recording_hour"
+	EndCapability = "capability_limit"
+	EndEngine     = "start_engine_failed"
+	EndPageReady  = "page_load_timeout"
+	EndPageAccess = "access_url_failed"
 )
