@@ -52,17 +52,23 @@ func (s Scanned) Dur() media.Time {
 // recovery. It trusts no byte. The error is only ever one of reading.
 func Scan(r io.Reader) (Scanned, error) {
 	s := scanner{open: -1}
+	err := s.read(r)
+	return s.result(), err
+}
+
+// read takes packets up to the end, or to where they stop making sense.
+func (s *scanner) read(r io.Reader) error {
 	br := bufio.NewReaderSize(r, 64*packetSize)
 	p := make([]byte, packetSize)
 	for {
 		if _, err := io.ReadFull(br, p); err != nil {
 			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-				return s.result(), nil
+				return nil
 			}
-			return s.result(), fmt.Errorf("ts: scan: %w", err)
+			return fmt.Errorf("ts: scan: %w", err)
 		}
 		if !s.packet(p) {
-			return s.result(), nil
+			return s.failed
 		}
 		s.pos += packetSize
 	}
@@ -83,6 +89,10 @@ type scanner struct {
 	tracks [4]Track
 	last   int64   // PTS of the newest video unit
 	steps  []int64 // intervals between video units
+
+	emit   func(Unit) error // Read: takes every unit
+	failed error            // what emit returned
+	types  [4]byte          // stream types of the PMT
 }
 
 // packet takes one packet and returns false where the slice stops making sense.
@@ -99,7 +109,9 @@ func (s *scanner) packet(p []byte) bool {
 		slot = slotVideo
 	case pidAudio:
 		slot = slotAudio
-	case pidPAT, pidPMT, pidNull:
+	case pidPMT:
+		s.programme(body)
+	case pidPAT, pidNull:
 	default:
 		return false
 	}
@@ -108,6 +120,9 @@ func (s *scanner) packet(p []byte) bool {
 			return false // cut short in the middle of the file
 		}
 		s.commit(s.pos)
+	}
+	if s.failed != nil {
+		return false
 	}
 	switch {
 	case slot < 0:
@@ -179,7 +194,7 @@ func (s *scanner) take(b []byte) {
 		b = b[:s.want-s.have]
 	}
 	s.have += len(b)
-	if s.open == slotAudio && len(s.payload) <= maxPESLength {
+	if s.open == slotAudio && len(s.payload) <= maxPESLength || s.emit != nil && len(s.payload) <= maxUnit {
 		s.payload = append(s.payload, b...)
 	}
 	if s.want > 0 && s.have == s.want {
@@ -205,7 +220,11 @@ func (s *scanner) commit(end int64) {
 		t.End = max(t.End, s.pts+dur)
 	}
 	t.Units += n
+	slot := s.open
 	s.whole, s.open = end, -1
+	if s.emit != nil && s.failed == nil {
+		s.failed = s.hand(slot)
+	}
 }
 
 func (s *scanner) result() Scanned {

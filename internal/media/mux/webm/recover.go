@@ -84,7 +84,12 @@ type reader struct {
 	first, last int64 // ms
 	steps       []int64
 	packet      []byte // the newest Opus packet's first bytes
+	data        []byte // the newest frame, for emit
 	sound       bool
+	codec       media.Codec
+
+	emit   func(Unit) error // Read: takes every frame
+	failed error            // what emit returned
 }
 
 // next reads an element's head.
@@ -170,25 +175,10 @@ func (r *reader) head() error {
 		return ErrNothing
 	}
 	r.pos += size
-	r.sound = slices.Contains(split(b), "A_OPUS")
+	r.codec = codecOf(b)
+	r.sound = r.codec == media.Opus
 	r.fin.end = r.pos
 	return nil
-}
-
-// split returns the printable runs of b: enough to find a codec ID.
-func split(b []byte) []string {
-	var out []string
-	start := -1
-	for i, c := range b {
-		word := c == '_' || (c >= 'A' && c <= 'Z')
-		switch {
-		case word && start < 0:
-			start = i
-		case !word && start >= 0:
-			out, start = append(out, string(b[start:i])), -1
-		}
-	}
-	return out
 }
 
 // information reads Info for the place of the duration.
@@ -265,7 +255,7 @@ func (r *reader) frame(size int64) bool {
 		return false
 	}
 	r.pos += n
-	if h[0] != 0x81 || !r.skip(size-n) {
+	if h[0] != 0x81 || !r.rest(h[4:n], size-n) {
 		return false
 	}
 	ms := r.fin.clusterTime + int64(int16(binary.BigEndian.Uint16(h[1:])))
@@ -279,7 +269,10 @@ func (r *reader) frame(size int64) bool {
 	}
 	r.last, r.frames, r.fin.end = ms, r.frames+1, r.pos
 	r.packet = append(r.packet[:0], h[4:n]...)
-	return true
+	if r.emit != nil {
+		r.failed = r.emit(Unit{Codec: r.codec, At: media.Time(ms) * 1000, Key: h[3]&0x80 != 0, Data: r.data})
+	}
+	return r.failed == nil
 }
 
 // lastFrame is how long the last frame lasts, ms.
