@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 )
 
@@ -54,27 +53,6 @@ type Account struct {
 	Rate    int          // requests per second over the whole cluster; 0 = DefaultRate
 	Apps    []App
 }
-
-// App is one App ID of an account.
-type App struct {
-	ID        string
-	Enabled   bool // recording is switched on
-	Quota     int  // recordings at the same time; 0 = no limit
-	LiveKit   LiveKit
-	Endpoints map[string]string // storage endpoint by vendor number, or "*"; overrides the vendor's own
-}
-
-// LiveKit is the server and the key pair of an app's rooms.
-type LiveKit struct{ URL, Key, Secret string }
-
-// String leaves the secret out.
-func (l LiveKit) String() string { return l.URL + " key " + l.Key }
-
-// GoString keeps the secret out of %#v as well.
-func (l LiveKit) GoString() string { return l.String() }
-
-// LogValue keeps the secret out of the logs.
-func (l LiveKit) LogValue() slog.Value { return slog.StringValue(l.String()) }
 
 // App finds an app of the account.
 func (a *Account) App(id string) (*App, bool) {
@@ -135,6 +113,7 @@ func (d *Directory) add(a Account) error {
 		case app.Quota < 0:
 			return fmt.Errorf("account: app %q has a quota below zero", app.ID)
 		}
+		app.Account = a.ID
 		d.apps[app.ID] = app
 	}
 	d.accounts[a.ID] = &own

@@ -9,6 +9,7 @@ import (
 	"tapedeck/internal/account"
 	"tapedeck/internal/config"
 	"tapedeck/internal/outbound"
+	"tapedeck/internal/session"
 )
 
 // defaultQuota is how many recordings an app may run at once when its
@@ -29,18 +30,37 @@ func directory(accounts []config.Account) (*account.Directory, error) {
 			acc.Secrets = append(acc.Secrets, h)
 		}
 		for _, p := range a.Apps {
-			app := account.App{
-				ID: p.ID, Enabled: !p.Disabled, Quota: p.Quota, Endpoints: p.Storage.Endpoints,
-				LiveKit: account.LiveKit{URL: p.LiveKit.URL, Key: p.LiveKit.Key, Secret: p.LiveKit.Secret},
-			}
-			if app.Quota == 0 {
-				app.Quota = defaultQuota
-			}
+			app := appOf(p)
 			acc.Apps = append(acc.Apps, app)
 		}
 		list = append(list, acc)
 	}
 	return account.NewDirectory(list)
+}
+
+// appOf turns a configured app into what the rooms work with.
+func appOf(p config.App) account.App {
+	app := account.App{
+		ID: p.ID, Enabled: !p.Disabled, Quota: p.Quota,
+		Quotas:     account.Quotas{Individual: p.Quotas.Individual, Mix: p.Quotas.Mix, Web: p.Quotas.Web},
+		LiveKit:    account.LiveKit(p.LiveKit),
+		TokenCheck: p.Token.Check, Certificate: p.Token.Certificate,
+		Endpoints: p.Storage.Endpoints, StorageHosts: p.Storage.Hosts,
+		StrictIDs: p.StrictIDs, Extensions: p.Extensions, MaxOutputs: max(1, p.MaxOutputs),
+	}
+	if app.Quota == 0 {
+		app.Quota = defaultQuota
+	}
+	for _, m := range p.Modes {
+		app.Modes = append(app.Modes, session.Mode(m))
+	}
+	if len(p.Regions) > 0 {
+		app.Regions = make(map[string]account.LiveKit, len(p.Regions))
+	}
+	for region, r := range p.Regions {
+		app.Regions[region] = account.LiveKit(r.Or(p.LiveKit))
+	}
+	return app
 }
 
 // egress is the policy for everything the service connects to. The

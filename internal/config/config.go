@@ -67,31 +67,8 @@ type Account struct {
 	CustomerID string   `koanf:"customer_id"`
 	Secrets    []string `koanf:"secrets"` // "sha256:<64 hex>" of each valid secret, two at most
 	Inactive   bool     `koanf:"inactive"`
-	Rate       int      `koanf:"rate"` // requests a second; 0: 10
+	Rate       int      `koanf:"rate"` // requests a second over all nodes; 0: 10
 	Apps       []App    `koanf:"apps"`
-}
-
-// App is an App ID of an account.
-type App struct {
-	ID       string  `koanf:"id"`
-	Disabled bool    `koanf:"disabled"`
-	Quota    int     `koanf:"quota"` // concurrent recordings; 0: 50
-	LiveKit  Room    `koanf:"livekit"`
-	Storage  Storage `koanf:"storage"`
-}
-
-// Room is the LiveKit deployment of an app.
-type Room struct {
-	URL    string `koanf:"url"` // ws:// or wss://
-	Key    string `koanf:"key"`
-	Secret string `koanf:"secret"`
-}
-
-// Storage overrides where a vendor number leads.
-type Storage struct {
-	// Endpoints maps a vendor number, or "*" for all but 11, to
-	// http(s)://host[:port] of an S3-compatible service or file:///folder.
-	Endpoints map[string]string `koanf:"endpoints"`
 }
 
 // Default returns the built-in settings.
