@@ -41,10 +41,6 @@ func (e endpoint) String() string {
 	return "Request"
 }
 
-// modeRaw is the path segment of a newer kind of individual recording
-// (rest-api.md 14), which is known and refused.
-const modeRaw session.Mode = "raw"
-
 // route is a path taken apart. Members that the path does not have are empty.
 type route struct {
 	endpoint endpoint
@@ -123,7 +119,7 @@ func action(name string, inTask bool) (endpoint, string) {
 
 func knownMode(m session.Mode) bool {
 	switch m {
-	case session.Individual, session.Mix, session.Web, modeRaw:
+	case session.Individual, session.Mix, session.Web, session.Raw:
 		return true
 	}
 	return false

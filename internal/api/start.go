@@ -6,10 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"strconv"
 	"time"
-
-	"github.com/go-json-experiment/json"
 
 	"tapedeck/internal/api/codes"
 	"tapedeck/internal/api/wire"
@@ -54,7 +51,7 @@ func (c *call) start() ([]byte, *refusal) {
 		return nil, c.badRequest(err)
 	}
 	if err := c.targetAllowed(c.app, s.Target); err != nil {
-		no := c.badRequest(wire.Unsupported("storageConfig with vendor " + strconv.Itoa(s.Target.Vendor)))
+		no := c.badRequest(wire.ErrVendor(s.Target.Vendor))
 		no.cause = err
 		return nil, no
 	}
@@ -120,16 +117,21 @@ func (c *call) newRecord(env wire.Envelope, res resource.Resource, s wire.Start)
 	_, _ = rand.Read(random[:]) // never fails
 	sid := hex.EncodeToString(random[:])
 	s.Plan.SID, s.Plan.AppID, s.Plan.CName, s.Plan.UID = sid, c.app.ID, env.CName, env.UID
-	target, err := json.Marshal(s.Target)
+	target, err := seal(c.Ring, sid, s.Target)
 	if err != nil {
 		return ledger.Record{}, err
 	}
+	private, err := seal(c.Ring, sid, s.Private)
+	if err != nil {
+		return ledger.Record{}, err
+	}
+	s.Plan.Region = res.Region.String()
 	hash := sha256.Sum256([]byte(c.route.resource))
 	return ledger.Record{
 		SID: sid, RID: res.ID.String(), ResourceHash: hex.EncodeToString(hash[:]),
 		Account: c.account.ID, App: c.app.ID, CName: env.CName, UID: env.UID,
 		Mode: s.Plan.Mode, Scene: res.Scene,
-		Plan: s.Plan, Storage: c.Ring.Seal([]byte(sid), target),
+		Plan: s.Plan, Storage: target, Private: private,
 		State: session.Starting, Status: session.StatusInit, Created: now,
 		ExpiresAt: now.Add(time.Duration(res.ExpiredHour) * time.Hour),
 	}, nil

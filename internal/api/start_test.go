@@ -188,9 +188,9 @@ func TestScenesAndModes(t *testing.T) {
 		scene, mode  string
 		status, code int
 	}{
-		{"0", "mix", 200, 0}, {"0", "individual", 200, 0}, {"0", "web", 400, 432}, {"0", "raw", 400, 2},
-		{"1", "mix", 400, 432}, {"1", "individual", 400, 432}, {"1", "web", 400, 2}, {"1", "raw", 400, 2},
-		{"2", "mix", 400, 432}, {"2", "individual", 400, 2}, {"2", "web", 400, 432}, {"2", "raw", 400, 2},
+		{"0", "mix", 200, 0}, {"0", "individual", 200, 0}, {"0", "web", 400, 432}, {"0", "raw", 200, 0},
+		{"1", "mix", 400, 432}, {"1", "individual", 400, 432}, {"1", "web", 400, 2}, {"1", "raw", 200, 0},
+		{"2", "mix", 400, 432}, {"2", "individual", 400, 2}, {"2", "web", 400, 432}, {"2", "raw", 200, 0},
 	} {
 		cname := "room-" + c.scene + c.mode
 		resource := w.acquire("app-1", cname, "610001", `{"scene":`+c.scene+`}`)
@@ -303,7 +303,7 @@ func TestTargetCheck(t *testing.T) {
 	start := startPath("app-1", resource, "mix")
 	r := w.post(start, strings.Replace(goodOptions, `"vendor":1`, `"vendor":5`, 1))
 	w.want("Azure", r, 400, 2)
-	if r.text("reason") != "Start: storageConfig with vendor 5 is not supported by this server yet!" {
+	if r.text("reason") != "storageConfig: this server cannot write to vendor 5 or its endpoint!" {
 		t.Errorf("reason %q", r.text("reason"))
 	}
 	w.want("Amazon", w.post(start, goodOptions), 200, 0)

@@ -49,12 +49,11 @@ func (c *call) stop() ([]byte, *refusal) {
 		rec = *reply.Record
 	}
 	c.Log.Info("recording stopped", "request", c.id, "sid", rec.SID, "app", rec.App, "async", async)
-	uploading := rec.Uploading
+	told := c.told(rec)
 	if async {
-		uploading = session.UploadUnknown
+		told.Uploading = session.UploadUnknown
 	}
-	server := wire.Stopped(rec.Mode, rec.Plan.MP4, rec.Files, uploading)
-	return encode(wire.Answer{IDs: c.ids, Server: server}), nil
+	return encode(wire.Answer{IDs: c.ids, Server: wire.Stopped(told)}), nil
 }
 
 // slow tells an owner that is busy uploading from one that did not hear the stop.

@@ -59,7 +59,7 @@ func (c *call) owned(env wire.Envelope) (resource.Resource, *refusal) {
 func (c *call) sceneFits(res resource.Resource) *refusal {
 	web := c.route.mode == session.Web
 	switch {
-	case c.route.mode == modeRaw:
+	case c.route.mode == session.Raw:
 		return nil
 	case web != (res.Scene == wire.SceneWeb):
 		return refuse(codes.SceneMismatch)

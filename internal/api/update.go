@@ -9,7 +9,8 @@ import (
 	"tapedeck/internal/session"
 )
 
-// update replaces the subscription of a running recording.
+// update changes a running recording: whom it subscribes to, whether it is on
+// hold, where it pushes to, and with which credentials it stores.
 func (c *call) update() ([]byte, *refusal) {
 	env, rec, no := c.command()
 	if no == nil {
@@ -18,11 +19,73 @@ func (c *call) update() ([]byte, *refusal) {
 	if no != nil {
 		return nil, no
 	}
-	sub, err := wire.DecodeUpdate(rec.Mode, rec.Plan.Streams, env.Options)
+	u, err := wire.DecodeUpdate(rec.Plan, env.Options)
 	if err != nil {
 		return nil, c.badRequest(err)
 	}
-	return c.tell(rec.SID, ledger.Command{Kind: ledger.CommandUpdate, Subscription: &sub})
+	cmds, no := c.commands(rec, u)
+	if no != nil {
+		return nil, no
+	}
+	return c.tell(rec.SID, cmds...)
+}
+
+// commands turns an update into what its owner has to do.
+func (c *call) commands(rec ledger.Record, u wire.Update) ([]ledger.Command, *refusal) {
+	var cmds []ledger.Command
+	if u.Target != nil {
+		sealed, no := c.freshTarget(rec, *u.Target)
+		if no != nil {
+			return nil, no
+		}
+		cmds = append(cmds, ledger.Command{Kind: ledger.CommandStore, Storage: sealed})
+	}
+	if u.Push != nil {
+		sealed, err := c.pushElsewhere(rec, u.Push)
+		if err != nil {
+			return nil, c.internal(err)
+		}
+		cmds = append(cmds, ledger.Command{Kind: ledger.CommandPush, Private: sealed})
+	}
+	if u.Subscription != nil {
+		cmds = append(cmds, ledger.Command{Kind: ledger.CommandUpdate, Subscription: u.Subscription})
+	}
+	if u.OnHold != nil {
+		cmds = append(cmds, ledger.Command{Kind: ledger.CommandHold, OnHold: *u.OnHold})
+	}
+	return cmds, nil
+}
+
+// freshTarget seals new credentials for the same place. Files of one recording
+// stay together, so another place is refused.
+func (c *call) freshTarget(rec ledger.Record, t session.Target) ([]byte, *refusal) {
+	var old session.Target
+	if err := unseal(c.Ring, rec.SID, rec.Storage, &old); err != nil {
+		return nil, c.internal(err)
+	}
+	if t.Vendor != old.Vendor || t.Region != old.Region || t.Bucket != old.Bucket || t.Prefix != old.Prefix || t.Endpoint != old.Endpoint {
+		return nil, c.badRequest(wire.ErrMoved())
+	}
+	if err := c.targetAllowed(c.app, t); err != nil {
+		no := c.badRequest(wire.ErrVendor(t.Vendor))
+		no.cause = err
+		return nil, no
+	}
+	sealed, err := seal(c.Ring, rec.SID, t)
+	if err != nil {
+		return nil, c.internal(err)
+	}
+	return sealed, nil
+}
+
+// pushElsewhere seals the recording's secrets with other push outputs.
+func (c *call) pushElsewhere(rec ledger.Record, urls []string) ([]byte, error) {
+	var p session.Private
+	if err := unseal(c.Ring, rec.SID, rec.Private, &p); err != nil {
+		return nil, err
+	}
+	p.Push = urls
+	return seal(c.Ring, rec.SID, p)
 }
 
 // updateLayout replaces the whole layout of a running mix.
@@ -68,12 +131,14 @@ func running(rec ledger.Record) *refusal {
 	return nil
 }
 
-// tell has the owner carry out a command whose answer has only ids.
-func (c *call) tell(sid string, cmd ledger.Command) ([]byte, *refusal) {
+// tell has the owner carry out commands whose answer has only ids.
+func (c *call) tell(sid string, cmds ...ledger.Command) ([]byte, *refusal) {
 	ctx, cancel := context.WithTimeout(c.r.Context(), patience)
 	defer cancel()
-	if _, no := c.ask(ctx, sid, cmd); no != nil {
-		return nil, no
+	for _, cmd := range cmds {
+		if _, no := c.ask(ctx, sid, cmd); no != nil {
+			return nil, no
+		}
 	}
 	return encode(wire.Answer{IDs: c.ids}), nil
 }

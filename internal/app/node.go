@@ -50,7 +50,7 @@ func (a *App) startNode(ctx context.Context) error {
 	}
 	a.node, err = node.Open(ctx, node.Config{
 		Data: a.cfg.Data, Spool: spoolDir(a.cfg), Worker: []string{worker},
-		Ledger: a.ledger, Rooms: rooms{a.accounts}, Shipper: ship,
+		Ledger: a.ledger, Rooms: rooms{a.accounts}, Shipper: ship, Unseal: a.unseal,
 		Cores: a.cfg.Node.Cores, MinFree: uint64(a.cfg.Spool.MinFreeMB) << 20, Keep: a.cfg.Spool.Keep,
 		Log: a.log,
 	})

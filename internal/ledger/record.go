@@ -69,6 +69,7 @@ type Record struct {
 	Files      []session.File `json:"files,omitempty"`
 	SliceStart int64          `json:"sliceStart,omitempty"` // Unix ms of the first slice, 0 before
 	Uploading  string         `json:"uploading,omitempty"`  // session.Upload..., "" before the end
+	Push       []string       `json:"push,omitempty"`       // state of each live output: connecting, publishing, onhold, disconnected
 	Recorded   bool           `json:"recorded,omitempty"`   // something was recorded
 	Reason     string         `json:"reason,omitempty"`     // why it ended or failed
 }

@@ -26,26 +26,100 @@ func (k *keeper) answer(ctx context.Context, c ledger.Command) ledger.Reply {
 	case c.Kind == ledger.CommandStop:
 		return k.answerStop(ctx, c.Async)
 	case c.Kind == ledger.CommandUpdate && c.Subscription != nil:
-		return k.answerPlan(ctx, func(p *session.Plan) error {
-			p.Subscription = *c.Subscription
+		return k.answerPlan(ctx, func(r *ledger.Record) error {
+			r.Plan.Subscription = *c.Subscription
 			return nil
 		})
 	case c.Kind == ledger.CommandLayout && c.Layout != nil:
-		return k.answerPlan(ctx, func(p *session.Plan) error {
-			if p.Mixing == nil {
+		return k.answerPlan(ctx, func(r *ledger.Record) error {
+			if r.Plan.Mixing == nil {
 				return errNoMix
 			}
-			m := *p.Mixing
+			m := *r.Plan.Mixing
 			m.Layout = *c.Layout
-			p.Mixing = &m
+			r.Plan.Mixing = &m
 			return nil
 		})
+	case c.Kind == ledger.CommandHold:
+		return k.answerPlan(ctx, func(r *ledger.Record) error { return hold(&r.Plan, c.OnHold) })
+	case c.Kind == ledger.CommandPush && c.Private != nil:
+		return k.answerPush(ctx, c.Private)
+	case c.Kind == ledger.CommandStore && c.Storage != nil:
+		return k.answerStore(ctx, c.Storage)
 	}
 	return ledger.Reply{Code: codeBad}
 }
 
+// hold notes in the plan whether the recording is paused, so that a worker that
+// is started again goes on as it was.
+func hold(p *session.Plan, on bool) error {
+	switch {
+	case p.Page != nil:
+		page := *p.Page
+		page.OnHold = on
+		p.Page = &page
+	case p.Mixing != nil:
+		m := *p.Mixing
+		m.OnHold = on
+		p.Mixing = &m
+	default:
+		return errNoHold
+	}
+	return nil
+}
+
+// answerPush gives the live outputs other addresses.
+func (k *keeper) answerPush(ctx context.Context, sealed []byte) ledger.Reply {
+	private, err := k.n.cfg.Unseal(k.sid, sealed)
+	if err != nil {
+		return ledger.Reply{Code: k.codeOf(err)}
+	}
+	return k.answerPlan(ctx, func(r *ledger.Record) error {
+		if r.Plan.Push == 0 || len(private.Push) == 0 {
+			return errNoPush
+		}
+		r.Private, r.Plan.Push, r.Push = sealed, len(private.Push), nil
+		return nil
+	})
+}
+
+// Renewer is a Shipper that takes fresh credentials while it runs. rec is the
+// record that holds them, sealed; the place they are for is the same.
+type Renewer interface {
+	Renew(rec ledger.Record) error
+}
+
+// answerStore brings fresh credentials to the uploads: into the record first,
+// for a later start of the Shipper, then to the one that runs. Files may still be
+// on their way after the end, so this works until the last one has arrived.
+func (k *keeper) answerStore(ctx context.Context, sealed []byte) ledger.Reply {
+	rec, err := k.update(ctx, func(r *ledger.Record) error {
+		if r.State.Ended() {
+			return errEnded
+		}
+		r.Storage = sealed
+		return nil
+	})
+	if err != nil {
+		return ledger.Reply{Code: k.codeOf(err)}
+	}
+	k.mu.Lock()
+	k.rec = rec
+	ship := k.shipper
+	k.mu.Unlock()
+	if err := k.dir.WriteSession(rec); err != nil {
+		k.log.Error("the fresh storage credentials are in the ledger only, not in the spool", "error", err)
+	}
+	if r, ok := ship.(Renewer); ok {
+		err = r.Renew(rec)
+	}
+	return ledger.Reply{Code: k.codeOf(err), Record: &rec}
+}
+
 var (
 	errNoMix   = errors.New("node: the recording has no layout")
+	errNoHold  = errors.New("node: the recording cannot pause")
+	errNoPush  = errors.New("node: the recording has no live outputs")
 	errLeaving = errors.New("node: the recording is leaving")
 	errEnded   = errors.New("node: the recording has ended")
 )
@@ -55,7 +129,7 @@ func (k *keeper) codeOf(err error) int {
 	switch {
 	case err == nil:
 		return codeOK
-	case errors.Is(err, errNoMix):
+	case errors.Is(err, errNoMix), errors.Is(err, errNoHold), errors.Is(err, errNoPush):
 		return codeBad
 	case errors.Is(err, errLeaving):
 		return codeLeaving
@@ -122,20 +196,20 @@ func (k *keeper) answerStop(ctx context.Context, async bool) ledger.Reply {
 	return ledger.Reply{Code: code, Record: &rec}
 }
 
-// answerPlan changes the plan in the record, then at the worker.
-func (k *keeper) answerPlan(ctx context.Context, change func(*session.Plan) error) ledger.Reply {
+// answerPlan changes what is recorded, in the record first, then at the worker.
+func (k *keeper) answerPlan(ctx context.Context, change func(*ledger.Record) error) ledger.Reply {
 	rec, err := k.update(ctx, func(r *ledger.Record) error {
 		if !r.State.Live() || r.State == session.Stopping {
 			return errEnded
 		}
-		return change(&r.Plan)
+		return change(r)
 	})
 	if err != nil {
 		return ledger.Reply{Code: k.codeOf(err)}
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.plan = rec.Plan
+	k.rec, k.plan = rec, rec.Plan
 	k.sendPlan()
 	k.replan = k.conn == nil || k.p.view.readyAt == 0
 	return ledger.Reply{Record: &rec}

@@ -56,6 +56,7 @@ type Config struct {
 	Ledger  *ledger.Ledger
 	Rooms   Minter
 	Shipper NewShipper
+	Unseal  Unseal // nil: recordings with secrets are refused
 
 	Cores   float64       // processor cores given to recordings; 0: all
 	Costs   Costs         // zero: DefaultCosts
@@ -157,6 +158,9 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 }
 
 func (c Config) withDefaults() Config {
+	if c.Unseal == nil {
+		c.Unseal = noSecrets
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}

@@ -59,9 +59,12 @@ func (n *Node) begin(ctx context.Context, rec ledger.Record) error {
 	if err := checkSpool(n.cfg.Spool, n.cfg.MinFree); err != nil {
 		return err
 	}
-	room, err := n.cfg.Rooms.Room(rec.Plan, n.cfg.times.token)
+	room, err := n.room(rec.Plan)
 	if err != nil {
 		return fmt.Errorf("node: no token for the room of app %s: %w", rec.App, err)
+	}
+	if _, err := n.cfg.Unseal(rec.SID, rec.Private); err != nil {
+		return err
 	}
 	rec, err = n.cfg.Ledger.Update(ctx, rec.SID, n.own)
 	if err != nil {

@@ -212,13 +212,13 @@ func (k *keeper) converse(ctx context.Context, p *process, conn *link.Conn) (aga
 func (k *keeper) brief(conn *link.Conn) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	room, err := k.n.cfg.Rooms.Room(k.plan, k.n.cfg.times.token)
+	job, err := k.job()
 	if err != nil {
-		k.log.Error("no token for the room: the worker gets no job", "error", err)
+		k.log.Error("the worker gets no job", "error", err)
 	} else {
-		k.url = room.URL
-		_ = conn.Send(link.Message{Type: link.Run, Job: &link.Job{Plan: k.plan, Room: room}})
-		_ = conn.Send(link.Message{Type: link.Token, Token: room.Token})
+		k.url = job.Room.URL
+		_ = conn.Send(link.Message{Type: link.Run, Job: &job})
+		k.renewToken(conn, job.Room)
 	}
 	k.conn = conn
 	if k.replan {
@@ -231,12 +231,12 @@ func (k *keeper) refresh(conn *link.Conn) {
 	k.mu.Lock()
 	plan := k.plan
 	k.mu.Unlock()
-	room, err := k.n.cfg.Rooms.Room(plan, k.n.cfg.times.token)
+	room, err := k.n.room(plan)
 	if err != nil {
 		k.log.Error("no fresh token for the room: the recorder cannot rejoin once the old one has expired", "error", err)
 		return
 	}
-	_ = conn.Send(link.Message{Type: link.Token, Token: room.Token})
+	k.renewToken(conn, room)
 }
 
 // sendPlan brings a running worker to the newest subscription and layout. A
@@ -252,6 +252,7 @@ func (k *keeper) sendPlan() {
 		layout := k.plan.Mixing.Layout
 		_ = k.conn.Send(link.Message{Type: link.Layout, Layout: &layout})
 	}
+	k.sendLive()
 }
 
 func (k *keeper) setConn(c *link.Conn) {

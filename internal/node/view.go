@@ -20,6 +20,7 @@ type view struct {
 	endedAt  int64 // Unix µs
 	reason   string
 	recorded bool
+	push     []string // state of each live output
 }
 
 // listed is an entry of the file list.
@@ -44,6 +45,8 @@ func (v *view) add(f spool.Fact) {
 		v.close(f)
 	case spool.FactIndex:
 		v.index(f)
+	case spool.FactPush:
+		v.pushed(f)
 	case spool.FactEnded:
 		v.ended, v.endedAt, v.reason, v.recorded = true, f.At, f.Note, f.Recorded
 	}
@@ -90,6 +93,20 @@ func (v *view) put(l listed) {
 		}
 	}
 	v.files = append(v.files, l)
+}
+
+// maxOutputs bounds what a journal may say about live outputs.
+const maxOutputs = 64
+
+// pushed notes the state of a live output.
+func (v *view) pushed(f spool.Fact) {
+	if f.Output < 0 || f.Output >= maxOutputs {
+		return
+	}
+	for len(v.push) <= f.Output {
+		v.push = append(v.push, "")
+	}
+	v.push[f.Output] = f.Note
 }
 
 // failed reports whether the recording ended in a way that shows as a failure:
@@ -155,6 +172,9 @@ func (p *progress) apply(r *ledger.Record) {
 	r.Recorded = v.recorded || v.slices > 0
 	r.SliceStart = v.first / 1000
 	r.Files = v.list(r.Plan)
+	if len(v.push) > 0 {
+		r.Push = append([]string(nil), v.push...)
+	}
 	p.reason(r)
 	p.uploading(r)
 }

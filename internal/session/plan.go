@@ -162,6 +162,7 @@ type Mixing struct {
 
 	Labels    bool       `json:"labels,omitempty"`    // extension: the user's name in their window
 	Watermark *Watermark `json:"watermark,omitempty"` // extension: a picture over everything
+	OnHold    bool       `json:"onhold,omitempty"`    // extension: paused by update
 }
 
 // Watermark is a picture drawn over the canvas: fractions of it, origin top left.

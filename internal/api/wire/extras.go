@@ -1,6 +1,10 @@
 package wire
 
-import "tapedeck/internal/session"
+import (
+	"strconv"
+
+	"tapedeck/internal/session"
+)
 
 // snapshotConfig of rest-api.md 3.6.
 type snapshotConfig struct {
@@ -56,26 +60,54 @@ const (
 	transAudioMix  = "audioMix"
 )
 
-// postponed checks what was asked to be done after the recording (R18), and
-// reports whether anything was.
-func (o *startOptions) postponed(p *session.Plan) (bool, error) {
+// postponed reads what is to be done after the recording (R18).
+func (o *startOptions) postponed(p *session.Plan) error {
 	policy := policyDefault
 	if o.Apps != nil && text(o.Apps.Policy) != "" {
 		policy = *o.Apps.Policy
 	}
 	switch {
 	case !oneOf(policy, policyDefault, policyPostpone):
-		return false, bad("combinationPolicy")
+		return bad("combinationPolicy")
 	case policy == policyDefault && p.Scene == ScenePostponed:
-		return false, absent("appsCollection")
+		return absent("appsCollection")
 	case policy == policyDefault && o.Transcode != nil:
-		return false, bad("transcodeOptions")
+		return bad("transcodeOptions")
 	case policy == policyDefault:
-		return false, nil
+		return nil
 	case o.Snapshot != nil:
-		return false, bad("snapshotConfig")
+		return bad("snapshotConfig")
 	}
-	return true, o.Transcode.check(o, p)
+	return o.Transcode.apply(o, p)
+}
+
+// apply checks the options and fills in their defaults.
+func (t *transcodeOptions) apply(o *startOptions, p *session.Plan) error {
+	if err := t.check(o, p); err != nil {
+		return err
+	}
+	w := session.Postpone{Kind: session.PostponeTranscode, Container: "mp4", SampleRate: 48000, Bitrate: 48000, Channels: 2}
+	if t != nil && *t.Trans.Mode == transAudioMix {
+		w.Kind, w.Container = session.PostponeMix, "mp3"
+	}
+	if t != nil && t.Container != nil && text(t.Container.Format) != "" {
+		w.Container = *t.Container.Format
+	}
+	if t != nil && t.Audio != nil {
+		w.SampleRate = numeral(t.Audio.SampleRate, w.SampleRate)
+		w.Bitrate = numeral(t.Audio.Bitrate, w.Bitrate)
+		w.Channels = numeral(t.Audio.Channels, w.Channels)
+	}
+	p.Postponed = &w
+	return nil
+}
+
+// numeral is a checked number inside a string, or its default.
+func numeral(s *string, otherwise int) int {
+	if n, err := strconv.Atoi(text(s)); err == nil {
+		return n
+	}
+	return otherwise
 }
 
 func (t *transcodeOptions) check(o *startOptions, p *session.Plan) error {

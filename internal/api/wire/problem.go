@@ -10,6 +10,7 @@ package wire
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -31,8 +32,7 @@ type kind int
 const (
 	invalid kind = iota // wrong type, out of range, contradicts another field
 	missing
-	unsupported // valid, but this build cannot do it
-	verbatim    // field is the whole reason
+	verbatim // field is the whole reason
 )
 
 func (p *Problem) Error() string { return "wire: " + p.Reason("request") }
@@ -43,8 +43,6 @@ func (p *Problem) Reason(endpoint string) string {
 	switch p.kind {
 	case missing:
 		return endpoint + ": missing " + p.field + "!"
-	case unsupported:
-		return endpoint + ": " + p.field + " is not supported by this server yet!"
 	case verbatim:
 		return p.field
 	default:
@@ -52,8 +50,15 @@ func (p *Problem) Reason(endpoint string) string {
 	}
 }
 
-// Unsupported makes the problem of a request that is valid and cannot be served.
-func Unsupported(what string) error { return &Problem{what, unsupported} }
+// ErrVendor is the problem of storage that is known and that nothing here can
+// write to.
+func ErrVendor(vendor int) error {
+	return &Problem{"storageConfig: this server cannot write to vendor " + strconv.Itoa(vendor) + " or its endpoint!", verbatim}
+}
+
+// ErrMoved is the problem of an update whose storage is another place than that
+// of the start.
+func ErrMoved() error { return bad("storageConfig") }
 
 // Reasons that clients may know word for word (errors.md 5).
 const (

@@ -42,7 +42,8 @@ const (
 )
 
 // apply checks the config for a recording of p's mode and puts it into p.
-func (c *recordingConfig) apply(p *session.Plan) error {
+func (c *recordingConfig) apply(s *Start) error {
+	p := &s.Plan
 	if c == nil {
 		c = &recordingConfig{}
 	}
@@ -53,7 +54,6 @@ func (c *recordingConfig) apply(p *session.Plan) error {
 	p.Streams = session.StreamTypes(or(c.StreamTypes, int(session.Both)))
 	p.MaxIdle = time.Duration(or(c.MaxIdle, defaultIdle)) * time.Second
 	p.LowStream = or(c.VideoStream, 0) == 1
-	p.SliceLength = sliceLength
 	var err error
 	if p.Subscription, err = subscription(c.audioLists.choice(false), c.videoLists.choice(false), p.Streams); err != nil {
 		return err
@@ -61,13 +61,16 @@ func (c *recordingConfig) apply(p *session.Plan) error {
 	if p.CommaAfterInf, err = c.commaAfterInf(); err != nil {
 		return err
 	}
-	if err := c.checkCipher(); err != nil {
+	if err := c.cipher(s); err != nil {
 		return err
 	}
-	if p.Mode == session.Individual {
-		return c.individual(p)
+	if p.Mode == session.Mix {
+		return c.mix(p)
 	}
-	return c.mix(p)
+	if p.MP3 && p.Streams != session.AudioOnly {
+		return bad("avFileType")
+	}
+	return c.individual(p)
 }
 
 func (c *recordingConfig) checkNumbers(mode session.Mode) error {
@@ -81,14 +84,14 @@ func (c *recordingConfig) checkNumbers(mode session.Mode) error {
 	if err != nil {
 		return err
 	}
-	if mode == session.Individual { // ignored in mix
+	if mode != session.Mix { // ignored in mix
 		return check(rule{"subscribeUidGroup", c.UIDGroup, 0, maxUIDGroup})
 	}
 	return check(rule{"audioProfile", c.AudioProfile, 0, 2}) // ignored in individual
 }
 
-// checkCipher: R10. An encrypted channel cannot be recorded yet.
-func (c *recordingConfig) checkCipher() error {
+// cipher: R10.
+func (c *recordingConfig) cipher(s *Start) error {
 	mode := or(c.Decryption, 0)
 	if mode == 0 {
 		return nil
@@ -104,8 +107,10 @@ func (c *recordingConfig) checkCipher() error {
 		if err != nil || len(salt) != saltLen {
 			return bad("salt")
 		}
+		s.Private.MediaSalt = salt
 	}
-	return Unsupported("decryptionMode other than 0")
+	s.Plan.Encryption, s.Private.MediaSecret = mode, *c.Secret
+	return nil
 }
 
 // commaAfterInf reads privateParams, JSON inside a string.
@@ -128,6 +133,9 @@ func (c *recordingConfig) individual(p *session.Plan) error {
 		return bad("transcodingConfig")
 	}
 	p.StreamMode = session.StreamDefault
+	if p.Mode == session.Raw { // it has none (rest-api.md 14)
+		return nil
+	}
 	switch mode := text(c.StreamMode); mode {
 	case "", session.StreamDefault:
 	case session.StreamStandard:
@@ -135,7 +143,7 @@ func (c *recordingConfig) individual(p *session.Plan) error {
 	case session.StreamOriginal:
 		// It has an effect on recordings of sound alone only (rest-api.md 3.3.1).
 		if p.Streams == session.AudioOnly {
-			return Unsupported("streamMode original")
+			p.StreamMode = mode
 		}
 	default:
 		return bad("streamMode")

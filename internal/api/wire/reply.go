@@ -71,23 +71,41 @@ const (
 
 // Queried makes serverResponse of query. The set of members is exact: clients
 // refuse others (rest-api.md 8.2, 12.5).
-func Queried(mode session.Mode, mp4 bool, status session.Status, files []session.File, startMilli int64) any {
+func Queried(t Told) any {
+	switch {
+	case t.Plan.Mode == session.Web:
+		return struct {
+			Status int `json:"status"`
+			services
+		}{int(t.Status), t.services(false)}
+	case t.Plan.Snapshot != nil:
+		return struct {
+			Status int   `json:"status"`
+			Start  int64 `json:"sliceStartTime"`
+		}{int(t.Status), t.SliceStart}
+	}
 	return struct {
 		Status int `json:"status"`
 		fileList
 		Start int64 `json:"sliceStartTime"`
-	}{int(status), listOf(mode, mp4, files), startMilli}
+	}{int(t.Status), listOf(t.Plan.Mode, t.Plan.MP4, t.Files), t.SliceStart}
 }
 
 // Stopped makes serverResponse of stop (rest-api.md 9.2).
-func Stopped(mode session.Mode, mp4 bool, files []session.File, uploading string) any {
-	if uploading == "" {
-		uploading = session.UploadUnknown
+func Stopped(t Told) any {
+	if t.Uploading == "" {
+		t.Uploading = session.UploadUnknown
+	}
+	switch {
+	case t.Plan.Mode == session.Web:
+		return t.services(true)
+	case t.Plan.Snapshot != nil:
+		return uploadState{t.Uploading}
 	}
 	return struct {
 		fileList
-		Uploading string `json:"uploadingStatus"`
-	}{listOf(mode, mp4, files), uploading}
+		uploadState
+	}{listOf(t.Plan.Mode, t.Plan.MP4, t.Files), uploadState{t.Uploading}}
 }
 
 // listOf is a string in mix mode without MP4, else an array, and never null.

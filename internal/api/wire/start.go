@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"time"
+
 	"github.com/go-json-experiment/json/jsontext"
 
 	"tapedeck/internal/session"
@@ -14,7 +16,7 @@ type startOptions struct {
 	Recording *recordingConfig     `json:"recordingConfig"`
 	File      *recordingFileConfig `json:"recordingFileConfig"`
 	Snapshot  *snapshotConfig      `json:"snapshotConfig"`
-	Extension jsontext.Value       `json:"extensionServiceConfig"`
+	Extension *extensionConfig     `json:"extensionServiceConfig"`
 	Apps      *appsCollection      `json:"appsCollection"`
 	Transcode *transcodeOptions    `json:"transcodeOptions"`
 }
@@ -26,81 +28,80 @@ type recordingFileConfig struct {
 
 // Start is a start whose options are all in order.
 type Start struct {
-	Plan   session.Plan // without SID, AppID, CName, UID
-	Target session.Target
+	Plan    session.Plan // without SID, AppID, CName, UID
+	Private session.Private
+	Target  session.Target
 }
 
 // DecodeStart reads and checks the options of start for a mode and the scene that
-// acquire was told. It refuses what this build cannot record (Unsupported).
+// acquire was told.
 func DecodeStart(mode session.Mode, scene int, options jsontext.Value) (Start, error) {
 	var o startOptions
 	if err := decode(options, &o); err != nil {
 		return Start{}, err
 	}
-	switch mode {
-	case session.Individual, session.Mix:
-	case session.Web:
-		return Start{}, o.web()
-	default:
-		return Start{}, Unsupported("mode " + string(mode))
-	}
-	s := Start{Plan: session.Plan{Mode: mode, Scene: scene}}
+	s := Start{Plan: session.Plan{Mode: mode, Scene: scene, SliceLength: sliceLength}}
 	var err error
+	if mode == session.Web && o.Extension == nil {
+		return Start{}, &Problem{reasonNoServices, verbatim}
+	}
 	if s.Target, err = o.Storage.target(); err != nil {
 		return Start{}, err
 	}
 	s.Plan.FilePrefix = s.Target.Prefix
-	if s.Plan.MP4, err = o.File.mp4(mode); err != nil {
+	if err = o.File.apply(&s.Plan); err != nil {
 		return Start{}, err
 	}
-	if err := o.Recording.apply(&s.Plan); err != nil {
+	if mode == session.Web {
+		s.Plan.Streams = session.Both
+		return s, o.web(&s)
+	}
+	if err := o.Recording.apply(&s); err != nil {
 		return Start{}, err
 	}
-	if present(o.Extension) {
+	if o.Extension != nil {
 		return Start{}, bad("extensionServiceConfig") // pages only; the services of mix are gone
 	}
-	if err := o.extras(&s.Plan); err != nil {
-		return Start{}, err
-	}
-	return s, nil
+	return s, o.extras(&s.Plan)
 }
 
-// web: recordings of web pages cannot be made yet.
-func (o *startOptions) web() error {
-	if !present(o.Extension) {
-		return &Problem{reasonNoServices, verbatim}
-	}
-	return Unsupported("web page recording")
-}
-
-// extras checks what goes beyond plain recording. Nothing of it can be done yet,
-// and nothing of it may be left out in silence.
+// extras reads what goes beyond plain recording.
 func (o *startOptions) extras(p *session.Plan) error {
-	if p.Mode == session.Mix {
-		switch {
-		case o.Snapshot != nil:
-			return bad("snapshotConfig")
-		case o.Apps != nil:
-			return bad("appsCollection")
-		case o.Transcode != nil:
-			return bad("transcodeOptions")
-		}
+	switch {
+	case p.Mode == session.Mix && o.Snapshot != nil:
+		return bad("snapshotConfig")
+	case p.Mode != session.Individual && o.Apps != nil:
+		return bad("appsCollection")
+	case p.Mode != session.Individual && o.Transcode != nil:
+		return bad("transcodeOptions")
+	case p.Mode == session.Mix:
 		return nil
 	}
 	if o.Snapshot != nil {
 		if err := o.Snapshot.check(o, p.Streams); err != nil {
 			return err
 		}
-		return Unsupported("snapshotConfig")
+		p.Snapshot = &session.Snapshot{Interval: time.Duration(or(o.Snapshot.Interval, 10)) * time.Second}
+		p.NoFiles = o.File == nil // its presence is the switch (R15)
 	}
-	postponed, err := o.postponed(p)
-	if err != nil {
-		return err
+	if p.Mode == session.Raw {
+		return nil
 	}
-	if postponed {
-		return Unsupported("postponed transcoding")
+	return o.postponed(p)
+}
+
+// apply puts the kinds of files into the plan (R14).
+func (c *recordingFileConfig) apply(p *session.Plan) error {
+	if c == nil || len(c.Types) == 0 {
+		return nil
 	}
-	return nil
+	if p.Mode == session.Raw && len(c.Types) == 1 && c.Types[0] == "mp3" {
+		p.MP3 = true
+		return nil
+	}
+	mp4, err := c.mp4(p.Mode)
+	p.MP4 = mp4
+	return err
 }
 
 // mp4 reports whether an MP4 is wanted beside the playlist (R14).

@@ -6,47 +6,74 @@ import (
 	"tapedeck/internal/session"
 )
 
+// Update is what update asks for; what it does not touch is nil.
+type Update struct {
+	Subscription *session.Subscription
+	OnHold       *bool
+	Push         []string
+	Target       *session.Target
+}
+
 // DecodeUpdate reads the clientRequest of update (rest-api.md 6) for a recording
-// of a mode that records the given streams. It returns the new subscription.
-func DecodeUpdate(mode session.Mode, streams session.StreamTypes, options jsontext.Value) (session.Subscription, error) {
+// with that plan.
+func DecodeUpdate(plan session.Plan, options jsontext.Value) (Update, error) {
 	var o struct {
 		Subscribe *struct {
 			Audio *audioLists `json:"audioUidList"`
 			Video *videoLists `json:"videoUidList"`
 		} `json:"streamSubscribe"`
-		Web     jsontext.Value `json:"webRecordingConfig"`
-		Push    jsontext.Value `json:"rtmpPublishConfig"`
+		Web *struct {
+			OnHold *bool `json:"onhold"`
+		} `json:"webRecordingConfig"`
+		Push *struct {
+			Outputs []pushOutput `json:"outputs"`
+		} `json:"rtmpPublishConfig"`
 		Storage *storageConfig `json:"storageConfig"`
 	}
 	if err := decode(options, &o); err != nil {
-		return session.Subscription{}, err
+		return Update{}, err
 	}
+	var u Update
 	switch {
-	case present(o.Web) && mode != session.Web:
-		return session.Subscription{}, bad("webRecordingConfig")
-	case present(o.Push) && mode != session.Web:
-		return session.Subscription{}, bad("rtmpPublishConfig")
-	case o.Subscribe != nil && mode == session.Web:
-		return session.Subscription{}, bad("streamSubscribe")
+	case o.Web != nil && plan.Mode != session.Web:
+		return u, bad("webRecordingConfig")
+	case o.Push != nil && plan.Push == 0:
+		return u, bad("rtmpPublishConfig")
+	case o.Subscribe != nil && plan.Mode == session.Web:
+		return u, bad("streamSubscribe")
+	case o.Web == nil && o.Push == nil && o.Subscribe == nil && o.Storage == nil:
+		return u, absent("streamSubscribe")
+	}
+	if o.Subscribe != nil {
+		audio := or(o.Subscribe.Audio, audioLists{}).choice(true)
+		video := or(o.Subscribe.Video, videoLists{}).choice(true)
+		if !audio.any() && !video.any() {
+			return u, absent("streamSubscribe")
+		}
+		sub, err := subscription(audio, video, plan.Streams)
+		if err != nil {
+			return u, err
+		}
+		u.Subscription = &sub
+	}
+	if o.Web != nil {
+		hold := or(o.Web.OnHold, false)
+		u.OnHold = &hold
+	}
+	if o.Push != nil {
+		var err error
+		if u.Push, err = outputs(o.Push.Outputs, plan.Push); err != nil {
+			return u, err
+		}
 	}
 	if o.Storage != nil {
-		if _, err := o.Storage.target(); err != nil {
-			return session.Subscription{}, err
+		t, err := o.Storage.target()
+		if err != nil {
+			return u, err
 		}
-		return session.Subscription{}, Unsupported("update of storageConfig")
+		u.Target = &t
 	}
-	if mode == session.Web {
-		return session.Subscription{}, Unsupported("web page recording")
-	}
-	if o.Subscribe == nil {
-		return session.Subscription{}, absent("streamSubscribe")
-	}
-	audio := or(o.Subscribe.Audio, audioLists{}).choice(true)
-	video := or(o.Subscribe.Video, videoLists{}).choice(true)
-	if !audio.any() && !video.any() {
-		return session.Subscription{}, absent("streamSubscribe")
-	}
-	return subscription(audio, video, streams)
+	return u, nil
 }
 
 // any reports whether one of the lists was given.
