@@ -49,10 +49,20 @@ int mx_h264_open(mx_enc **out, const mx_h264_config *cfg);
 int mx_h264_push(mx_enc *e, mx_canvas *c, int64_t frame, int key);
 int mx_jpeg(mx_canvas *c, int quality, uint8_t **out, int *size); // free with mx_free
 
-// --- AAC encoding -----------------------------------------------------------
+// --- AAC and MP3 encoding ---------------------------------------------------
 int mx_aac_open(mx_enc **out, int rate, int channels, int bitrate);
+int mx_mp3_open(mx_enc **out, int rate, int channels, int bitrate);
+int mx_enc_frame_size(const mx_enc *e); // samples a channel
 // Takes exactly mx_enc_frame_size samples a channel, interleaved.
 int mx_aac_push(mx_enc *e, const float *pcm, int samples);
+
+// --- AAC decoding -----------------------------------------------------------
+typedef struct mx_adec mx_adec;
+int mx_adec_open(mx_adec **out, const uint8_t *config, int size); // AudioSpecificConfig
+// Decodes one raw frame. Returns the samples a channel, interleaved at *pcm
+// and valid until the next call; 0 while the decoder fills.
+int mx_adec_push(mx_adec *d, const uint8_t *data, int size, const float **pcm, int *channels, int *rate);
+void mx_adec_free(mx_adec *d);
 
 // --- common to encoders -----------------------------------------------------
 int mx_enc_flush(mx_enc *e);

@@ -89,11 +89,12 @@ int mx_h264_push(mx_enc *e, mx_canvas *cv, int64_t frame, int key) {
   return r;
 }
 
-int mx_aac_open(mx_enc **out, int rate, int channels, int bitrate) {
+// sound_open opens an encoder that takes planar floats.
+static int sound_open(mx_enc **out, const char *name, int rate, int channels, int bitrate) {
   const AVCodec *k;
   if (channels < 1 || channels > 2 || rate < 8000 || rate > 96000 || bitrate < 8000 || bitrate > 512000)
     return AVERROR(EINVAL);
-  int r = alloc_enc(out, "aac", &k);
+  int r = alloc_enc(out, name, &k);
   if (r < 0) return r;
   mx_enc *e = *out;
   e->c->sample_rate = rate;
@@ -117,6 +118,14 @@ int mx_aac_open(mx_enc **out, int rate, int channels, int bitrate) {
   }
   return r;
 }
+
+int mx_aac_open(mx_enc **out, int rate, int channels, int bitrate) { return sound_open(out, "aac", rate, channels, bitrate); }
+
+int mx_mp3_open(mx_enc **out, int rate, int channels, int bitrate) {
+  return sound_open(out, "libmp3lame", rate, channels, bitrate);
+}
+
+int mx_enc_frame_size(const mx_enc *e) { return e->c->frame_size; }
 
 int mx_aac_push(mx_enc *e, const float *pcm, int samples) {
   AVFrame *f = e->f;
