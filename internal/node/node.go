@@ -36,10 +36,21 @@ type Shipper interface {
 
 // ShipProgress is what a Shipper reports.
 type ShipProgress struct {
-	Uploaded  int  // files that arrived
-	Waiting   int  // files that are known and did not
-	Backuped  bool // some went to the operator's backup store
-	LastError error
+	Uploaded int  // files that arrived at the caller's store
+	Waiting  int  // files that are known and are neither there nor in the backup store
+	Backuped bool // some are in the operator's backup store and not in the caller's
+	Lost     int  // files that the spool could not give any more
+
+	// Bytes of Total bytes recorded so far are in the caller's store or in the
+	// backup store: what event 33 tells as a share (events.md).
+	Bytes, Total int64
+	// Retries and BackupRetries count failed attempts at the caller's and at the
+	// backup store: warnings 31 and 32.
+	Retries, BackupRetries int
+
+	LastError error // of the newest attempt; nil when it did not fail; free of credentials
+	// CallersFault: only the caller can mend LastError, by another key or bucket.
+	CallersFault bool
 }
 
 // NewShipper makes the Shipper of a recording. rec.Storage is still sealed.
