@@ -11,9 +11,9 @@ import (
 
 // User is a participant who is recorded or may be.
 type User struct {
-	UID      uint32 // identity as integer; a stable 32-bit hash for other identities
-	Identity string
-	Mapped   bool // identity was not a decimal integer in 1..2^32-1
+	UID      uint32 // identity as integer; a stable 32-bit hash for other identities (docs/formats/identities.md)
+	Identity string // as in the room
+	Mapped   bool   // UID is not what Identity says
 }
 
 // Source of a track.
@@ -46,6 +46,21 @@ type (
 	// Recorders and other hidden participants are never reported.
 	Joined struct {
 		User User
+		At   media.Time
+	}
+	// Hosting: the user publishes something from now on, or nothing any more,
+	// whether or not it is subscribed. Left ends it without an event.
+	Hosting struct {
+		User User
+		On   bool
+		At   media.Time
+	}
+	// Warned: something of a participant is not recorded, or may not be, until
+	// somebody changes something. Who is refused altogether is never Joined.
+	Warned struct {
+		User User
+		Code Warning
+		Note string // what, why, and what to change
 		At   media.Time
 	}
 	// Left: the participant is gone. Sent once per participant, after Ended
@@ -84,8 +99,23 @@ type (
 	}
 )
 
+// Warning says what a Warned is about. The numbers stand in journals.
+type Warning int
+
+// Warnings of a Source.
+const (
+	WarnIdentity  Warning = 1001 // an identity is no integer and only integers are recorded
+	WarnFull      Warning = 1002 // more users send than are recorded: this one waits
+	WarnShared    Warning = 1003 // a participant has the recorder's own user id
+	WarnCodec     Warning = 1004 // a track cannot be received
+	WarnKey       Warning = 1005 // a track does not open with the recording's key
+	WarnEncrypted Warning = 1006 // a track is encrypted and the recording has no key
+)
+
 func (Connected) event()    {}
 func (Joined) event()       {}
+func (Hosting) event()      {}
+func (Warned) event()       {}
 func (Left) event()         {}
 func (Started) event()      {}
 func (Ended) event()        {}

@@ -39,6 +39,7 @@ type Output struct {
 	indexes  map[string]*Index
 	mp4s     int // MP4 files begun so far
 	recorded bool
+	known    map[string]uint32 // uids of identities, from earlier incarnations
 }
 
 // OpenOutput opens the spool folder of a recording. The first time it fixes
@@ -65,7 +66,7 @@ func (o *Output) resume(facts []spool.Fact) error {
 	if err != nil {
 		return err
 	}
-	o.inc, o.mp4s, o.recorded = h.incarnation+1, h.mp4s, h.recorded
+	o.inc, o.mp4s, o.recorded, o.known = h.incarnation+1, h.mp4s, h.recorded, h.identities
 	o.clock = timing.NewClock(h.zero, o.now)
 	o.zero = o.clock.Zero()
 	if err := o.append(spool.Fact{
@@ -113,11 +114,6 @@ func (o *Output) Recorded() bool {
 // Status notes the recorder's status.
 func (o *Output) Status(s session.Status) {
 	o.note(spool.Fact{Type: spool.FactStatus, Status: int(s)})
-}
-
-// User notes that a user "joined" or "left".
-func (o *Output) User(uid uint32, note string, t media.Time) {
-	o.note(spool.Fact{Type: spool.FactUser, UID: uidText(uid), Note: note, StartMicro: int64(t)})
 }
 
 // Gap notes that something was lost or left out. uid is decimal, or "" when it

@@ -18,6 +18,7 @@ type history struct {
 	recorded    bool
 	indexes     []*indexHistory
 	begun       map[string]spool.Fact // files that were begun, by name
+	identities  map[string]uint32     // uids of those that do not spell theirs
 }
 
 // indexHistory is what a journal says of one playlist.
@@ -30,7 +31,7 @@ type indexHistory struct {
 
 // readHistory replays the facts.
 func readHistory(facts []spool.Fact) (*history, error) {
-	h := &history{begun: map[string]spool.Fact{}}
+	h := &history{begun: map[string]spool.Fact{}, identities: map[string]uint32{}}
 	for _, f := range facts {
 		switch f.Type {
 		case spool.FactOpened:
@@ -38,6 +39,10 @@ func readHistory(facts []spool.Fact) (*history, error) {
 				return nil, fmt.Errorf("recorder: the journal has format %d, this worker writes %d: finish the recording with the version that began it", f.Version, journalVersion)
 			}
 			h.zero, h.incarnation = time.UnixMicro(f.ZeroMicro).UTC(), f.Incarnation
+		case spool.FactUser:
+			if uid, err := strconv.ParseUint(f.UID, 10, 32); err == nil && f.Identity != "" {
+				h.identities[f.Identity] = uint32(uid)
+			}
 		case spool.FactBegun:
 			h.begun[f.Name] = f
 			if f.Kind == spool.KindMP4 {

@@ -61,10 +61,7 @@ func (w *Worker) record(job link.Job, dir *spool.Dir) error {
 		return fmt.Errorf("recorder: open the spool: %w", err)
 	}
 	defer func() { _ = out.Close() }()
-	src := livekit.New(livekit.Config{
-		Room: job.Room, Clock: out.Clock(), Subscription: job.Plan.Subscription,
-		Streams: job.Plan.Streams, LowStream: job.Plan.LowStream, Log: w.log,
-	})
+	src := livekit.New(roomConfig(job, out, w.log))
 	mode, err := newMode(job, out, src, w)
 	if err != nil {
 		return errors.Join(err, out.Ended(spool.EndFault, false))
@@ -144,9 +141,12 @@ func (r *recording) handle(ev channel.Event) {
 	case channel.Disconnected:
 		r.out.Gap("", "the connection to the room was lost: "+errText(e.Err))
 	case channel.Joined:
-		r.out.User(e.User.UID, "joined", e.At)
+		r.out.User(e.User, "joined", e.At)
 	case channel.Left:
-		r.out.User(e.User.UID, "left", e.At)
+		r.out.User(e.User, "left", e.At)
+	case channel.Warned:
+		r.w.log.Warn("not everything is recorded", "uid", e.User.UID, "identity", e.User.Identity, "code", int(e.Code), "why", e.Note)
+		r.out.Warn(e.User, e.Code, e.Note, e.At)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

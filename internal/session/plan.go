@@ -69,6 +69,7 @@ type Plan struct {
 	Snapshot   *Snapshot `json:"snapshot,omitempty"`   // individual and raw
 	Encryption int       `json:"encryption,omitempty"` // decryptionMode; its secret is in Private
 	StrictIDs  bool      `json:"strictIds,omitempty"`  // identities that are no integers are not recorded
+	MaxUsers   int       `json:"maxUsers,omitempty"`   // users recorded at a time, by subscribeUidGroup; 0 = 17
 	Page       *Page     `json:"page,omitempty"`       // web mode
 	Push       int       `json:"push,omitempty"`       // number of live push outputs; their URLs are in Private
 	Postponed  *Postpone `json:"postponed,omitempty"`  // work after the end

@@ -58,8 +58,9 @@ type Fact struct {
 	Status int `json:"status,omitempty"`
 
 	// user, gap, ended
-	UID      string `json:"uid,omitempty"`  // decimal; also on closed and index ("0" in mix)
-	Note     string `json:"note,omitempty"` // "joined", "left", or free text; ended: the reason
+	UID      string `json:"uid,omitempty"`      // decimal; also on closed and index ("0" in mix)
+	Identity string `json:"identity,omitempty"` // user and warn: the name in the room, where it does not spell the uid
+	Note     string `json:"note,omitempty"`     // "joined", "left", or free text; ended: the reason
 	Recorded bool   `json:"recorded,omitempty"`
 
 	// closed, index

@@ -19,6 +19,8 @@ func TestFactGolden(t *testing.T) {
 		{Type: spool.FactOpened, Version: 1, SID: sid, Incarnation: 2, ZeroMicro: 1_700_000_000_000_000},
 		{Type: spool.FactStatus, Status: 4},
 		{Type: spool.FactUser, UID: "4294967295", Note: "joined"},
+		{Type: spool.FactUser, UID: "735577801", Identity: "alice", Note: "left"},
+		{Type: spool.FactWarn, Status: 1002, UID: "18", Note: "17 users are recorded already"},
 		{Type: spool.FactGap, UID: "7", Note: "3 packets lost", StartMicro: 1000, DurMicro: 60000},
 		{
 			Type: spool.FactClosed, Name: sid + "_a&b<c>ü_20231114221320123.ts", Kind: spool.KindSlice, Track: "audio_and_video", UID: "0",

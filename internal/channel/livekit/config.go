@@ -25,6 +25,12 @@ type Config struct {
 	LowStream    bool // the lowest simulcast layer, whatever SetSize says
 	Log          *slog.Logger
 
+	UID       uint32            // the recorder's own user id
+	Reserved  []uint32          // ids that identities that spell none do not get
+	Known     map[string]uint32 // identities that have an id from earlier
+	StrictIDs bool              // who has no integer for an identity is not recorded
+	MaxUsers  int               // most users at a time; 17
+
 	Now           func() time.Time // with a monotonic reading
 	Latency       time.Duration    // how long a lost packet is waited for; depacket.DefaultWait
 	JoinTimeout   time.Duration    // how long the first join is tried; 10 s
@@ -38,6 +44,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.MaxUsers <= 0 {
+		c.MaxUsers = defaultUsers
 	}
 	for _, d := range []struct {
 		of *time.Duration
@@ -75,7 +84,7 @@ func New(cfg Config) *Source {
 	cfg = cfg.withDefaults()
 	return &Source{
 		cfg: cfg, queue: newQueue(), token: cfg.Room.Token, fresh: make(chan struct{}), want: cfg.Subscription,
-		names: names{byIdentity: map[string]channel.User{}, taken: map[uint32]bool{}}, live: map[*channel.Track]*track{},
+		names: newNames(append([]uint32{cfg.UID}, cfg.Reserved...), cfg.Known), live: map[*channel.Track]*track{},
 	}
 }
 
@@ -95,6 +104,10 @@ func (s *Source) SetToken(token string) {
 func (s *Source) SetSubscription(want session.Subscription) {
 	s.mu.Lock()
 	s.want = want
+	for _, l := range []session.UIDList{want.Audio, want.Video} {
+		s.names.reserve(l.Allow)
+		s.names.reserve(l.Deny)
+	}
 	v := s.visit
 	s.mu.Unlock()
 	if v != nil {

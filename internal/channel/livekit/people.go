@@ -1,6 +1,9 @@
 package livekit
 
 import (
+	"errors"
+	"fmt"
+
 	lk "github.com/livekit/protocol/livekit"
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/pion/webrtc/v4"
@@ -17,10 +20,17 @@ type person struct {
 	rp      *lksdk.RemoteParticipant
 	sid     string
 	user    channel.User
-	ignored bool // a recorder or hidden
+	ignored bool // a recorder, hidden, or refused
 	clock   *timing.Sender
 	pubs    map[string]*publication
 	tracks  map[*track]bool
+
+	joinedAt int64 // Unix ms by the server's clock
+	number   int   // of all that were seen
+	seated   bool  // recorded, see settle
+	waits    bool  // it has been told that they are not
+	hosts    bool  // publishes something
+
 	leaving string // why, once they are gone
 	before  *person
 	pending []channel.Event // while before is still leaving
@@ -60,27 +70,42 @@ func (v *visit) see(rp *lksdk.RemoteParticipant) *person {
 	if old != nil && old.rp == rp && old.sid == rp.SID() && old.leaving == "" {
 		return old
 	}
+	v.seen++
 	p := &person{
-		rp: rp, sid: rp.SID(), clock: timing.NewSender(v.s.cfg.Clock),
+		rp: rp, sid: rp.SID(), clock: timing.NewSender(v.s.cfg.Clock), joinedAt: joinedAt(rp), number: v.seen,
 		pubs: map[string]*publication{}, tracks: map[*track]bool{},
 	}
 	perm := rp.Permissions()
 	//nolint:staticcheck // servers tell of recorders by the kind or, before there were kinds, by the permission
 	p.ignored = rp.Kind() == lksdk.ParticipantEgress || perm.GetHidden() || perm.GetRecorder()
-	if !p.ignored {
-		v.s.mu.Lock()
-		p.user = v.s.names.user(identity)
-		v.s.mu.Unlock()
-	}
 	v.people[identity] = p
 	if old != nil {
 		p.before = old
 		v.leave(old, "replaced")
 	}
 	if !p.ignored {
-		v.emit(p, channel.Joined{User: p.user, At: v.now()})
+		v.name(p, identity)
 	}
 	return p
+}
+
+// name gives a new person their user id and reports them. mu is held.
+func (v *visit) name(p *person, identity string) {
+	warn := func(code channel.Warning, format string, args ...any) {
+		v.emit(p, channel.Warned{User: p.user, Code: code, Note: fmt.Sprintf(format, args...), At: v.now()})
+	}
+	if v.s.cfg.StrictIDs && number(identity) == 0 {
+		p.ignored, p.user = true, channel.User{Identity: identity, Mapped: true}
+		warn(channel.WarnIdentity, "participant %q is not recorded: their identity is no integer from 1 to 4294967295, and this app is set to strict identities", identity)
+		return
+	}
+	v.s.mu.Lock()
+	p.user = v.s.names.user(identity)
+	v.s.mu.Unlock()
+	v.emit(p, channel.Joined{User: p.user, At: v.now()})
+	if p.user.UID == v.s.cfg.UID && v.s.cfg.UID != 0 {
+		warn(channel.WarnShared, "participant %q has the user id that this recording was started with: both go on, but give the recorder a uid of its own", identity)
+	}
 }
 
 // find returns the person behind a participant who is still there. mu is held.
@@ -99,10 +124,12 @@ func (v *visit) leave(p *person, reason string) {
 		return
 	}
 	p.leaving = reason
+	p.seated = false
 	for t := range p.tracks {
 		t.stop(grace)
 	}
 	v.left(p)
+	v.settle()
 }
 
 // left reports that a person is gone, if so, and lets the next one under their
@@ -158,21 +185,23 @@ func (v *visit) onPublished(pub *lksdk.RemoteTrackPublication, rp *lksdk.RemoteP
 	if p == nil || p.ignored {
 		return
 	}
-	pb := &publication{pub: pub, kind: kindOf(pub)}
-	p.pubs[pub.SID()] = pb
-	v.subscribe(p, pb)
+	p.pubs[pub.SID()] = &publication{pub: pub, kind: kindOf(pub)}
+	v.host(p)
+	v.settle()
+}
+
+// host tells when a person begins or ends to publish. mu is held.
+func (v *visit) host(p *person) {
+	if on := len(p.pubs) > 0; on != p.hosts && p.leaving == "" {
+		p.hosts = on
+		v.emit(p, channel.Hosting{User: p.user, On: on, At: v.now()})
+	}
 }
 
 // subscribe brings our subscription of one track in line with what is wanted.
 // mu is held.
 func (v *visit) subscribe(p *person, pb *publication) {
-	v.s.mu.Lock()
-	want := v.s.want
-	v.s.mu.Unlock()
-	on := v.s.cfg.Streams.Audio() && want.Audio.Has(p.user.UID)
-	if pb.kind == channel.Camera || pb.kind == channel.Screen {
-		on = v.s.cfg.Streams.Video() && want.Video.Has(p.user.UID)
-	}
+	on := p.seated && v.wants(p, pb)
 	if on == pb.on {
 		return
 	}
@@ -195,11 +224,7 @@ func (v *visit) subscribe(p *person, pb *publication) {
 func (v *visit) resubscribe() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for _, p := range v.people {
-		for _, pb := range p.pubs {
-			v.subscribe(p, pb)
-		}
-	}
+	v.settle()
 }
 
 func kindOf(pub *lksdk.RemoteTrackPublication) channel.SourceKind {
@@ -241,7 +266,7 @@ func (v *visit) onSubscribed(remote *webrtc.TrackRemote, pub *lksdk.RemoteTrackP
 	}
 	t, err := v.newTrack(p, remote, pub)
 	if err != nil {
-		v.s.cfg.Log.Warn("a track is not recorded", "track", pub.SID(), "user", p.user.Identity, "err", err)
+		v.notReceived(p, pub.SID(), err)
 		return
 	}
 	p.tracks[t] = true
@@ -250,6 +275,24 @@ func (v *visit) onSubscribed(remote *webrtc.TrackRemote, pub *lksdk.RemoteTrackP
 		v.emit(p, channel.Muted{Track: t.public, Muted: true, At: v.now()})
 	}
 	v.tracks.Go(t.run)
+}
+
+// notReceived tells of a track that cannot be recorded. mu is held.
+func (v *visit) notReceived(p *person, sid string, err error) {
+	v.s.cfg.Log.Warn("a track is not recorded", "track", sid, "user", p.user.Identity, "err", err)
+	v.emit(p, channel.Warned{
+		User: p.user, Code: channel.WarnCodec, At: v.now(),
+		Note: fmt.Sprintf("a track is not recorded: %v; let senders use H.264, VP8, VP9 or AV1, and Opus", err),
+	})
+}
+
+// onFailed: the server will not send a track to us.
+func (v *visit) onFailed(sid string, rp *lksdk.RemoteParticipant) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if p := v.find(rp); p != nil && !p.ignored {
+		v.notReceived(p, sid, errors.New("the server does not send it: its codec is not one of those, or the sender forbids it"))
+	}
 }
 
 // onGone: a track was unpublished. What is on its way is still taken.
@@ -262,8 +305,12 @@ func (v *visit) onGone(pub *lksdk.RemoteTrackPublication) {
 			if t := q.trackOf(pub.SID()); t != nil {
 				t.stop(grace)
 			}
+			if !q.ignored {
+				v.host(q)
+			}
 		}
 	}
+	v.settle()
 }
 
 func (v *visit) onMuted(pub lksdk.TrackPublication, muted bool) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -165,6 +166,10 @@ func summary(events []channel.Event) string {
 			out = append(out, "joined "+e.User.Identity)
 		case channel.Left:
 			out = append(out, "left "+e.User.Identity+" "+e.Reason)
+		case channel.Hosting:
+			out = append(out, map[bool]string{true: "hosting ", false: "not hosting "}[e.On]+e.User.Identity)
+		case channel.Warned:
+			out = append(out, fmt.Sprintf("warned %s %d", e.User.Identity, e.Code))
 		case channel.Started:
 			out = append(out, "started "+e.Track.User.Identity+" "+e.Track.Codec.String())
 		case channel.Ended:
@@ -212,7 +217,7 @@ func of(identity string, c media.Codec) func(*channel.Track) bool {
 // checkLife verifies the order in which a Source may tell things.
 func checkLife(t testing.TB, events []channel.Event) {
 	t.Helper()
-	here, running := map[uint32]bool{}, map[*channel.Track]bool{}
+	here, hosts, running := map[uint32]bool{}, map[uint32]bool{}, map[*channel.Track]bool{}
 	last := map[*channel.Track]media.Time{}
 	connected := false
 	for i, ev := range events {
@@ -228,9 +233,13 @@ func checkLife(t testing.TB, events []channel.Event) {
 		case channel.Left:
 			ok = here[e.User.UID]
 			delete(here, e.User.UID)
+			delete(hosts, e.User.UID)
 			for tr := range running {
 				ok = ok && tr.User.UID != e.User.UID
 			}
+		case channel.Hosting:
+			ok = here[e.User.UID] && hosts[e.User.UID] != e.On
+			hosts[e.User.UID] = e.On
 		case channel.Started:
 			ok = here[e.Track.User.UID] && !running[e.Track]
 			running[e.Track] = true

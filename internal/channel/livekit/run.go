@@ -74,7 +74,9 @@ func (s *Source) attend(ctx context.Context) error {
 		case lk.DisconnectReason_DUPLICATE_IDENTITY:
 			// An attempt of the library that was under way when we gave its
 			// connection up may have come through after ours.
+			// Once: two recorders must not push each other out for ever.
 			if s.cfg.Now().Sub(lost) < echo {
+				lost = time.Time{}
 				break
 			}
 			return &channel.EndError{End: channel.EndRemoved, Err: fmt.Errorf("another recorder joined as %q", s.cfg.Room.Identity)}

@@ -33,6 +33,7 @@ type visit struct {
 	closing bool            // nobody new is let in
 	held    []channel.Event // until joined
 	people  map[string]*person
+	seen    int            // persons so far
 	tracks  sync.WaitGroup // and whatever else has to end before we close
 	broken  bool           // the library tries to resume the connection
 	pc      *webrtc.PeerConnection
@@ -100,6 +101,11 @@ func (v *visit) arrive() {
 	}
 	joinsFirst(v.held, present)
 	v.joined = true
+	// Places were given in the order in which the library told of the tracks.
+	for _, p := range v.people {
+		p.seated = false
+	}
+	v.settle()
 	v.pc = v.room.LocalParticipant.GetSubscriberPeerConnection()
 	for _, ev := range v.held {
 		v.s.queue.push(ev)
@@ -115,9 +121,7 @@ func (v *visit) callbacks() *lksdk.RoomCallback {
 	cb.OnTrackUnsubscribed = func(_ *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication, _ *lksdk.RemoteParticipant) {
 		v.onGone(pub)
 	}
-	cb.OnTrackSubscriptionFailed = func(sid string, rp *lksdk.RemoteParticipant) {
-		v.s.cfg.Log.Warn("a track cannot be subscribed: the server or its codec does not allow it", "track", sid, "user", rp.Identity())
-	}
+	cb.OnTrackSubscriptionFailed = v.onFailed
 	cb.OnTrackMuted = func(pub lksdk.TrackPublication, _ lksdk.Participant) { v.onMuted(pub, true) }
 	cb.OnTrackUnmuted = func(pub lksdk.TrackPublication, _ lksdk.Participant) { v.onMuted(pub, false) }
 	cb.OnParticipantConnected = v.onConnected
