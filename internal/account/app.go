@@ -75,3 +75,53 @@ func (a *App) StorageHostAllowed(host string) bool {
 	}
 	return len(a.StorageHosts) == 0
 }
+
+// Fence settles the region of a recording: the one that was asked for, or else
+// home, that of the node that answers, if the app has rooms there. It is "" for
+// the app's rooms without a region. ok is false where the app has no rooms. An app
+// without Regions has one place for all its rooms, and its recordings are fenced
+// by the region of the nodes alone.
+func (a *App) Fence(asked, home string) (region string, ok bool) {
+	if len(a.Regions) == 0 {
+		return asked, true
+	}
+	if asked != "" {
+		_, ok = a.Regions[asked]
+		return asked, ok
+	}
+	if _, ok = a.Regions[home]; ok {
+		return home, true
+	}
+	return "", a.LiveKit.URL != ""
+}
+
+// Places returns where a recording of a region that Fence settled may be made, the
+// best first. home is the region of the node that asks.
+func (a *App) Places(region, home string) []string {
+	switch {
+	case region != "" && len(a.Regions) > 0:
+		return []string{region}
+	case region != "":
+		return []string{region, session.PlaceUnnamed}
+	case home != "":
+		return []string{home, session.PlaceAny}
+	}
+	return []string{session.PlaceAny}
+}
+
+// Room returns the rooms of a region that Fence settled.
+func (a *App) Room(region string) (LiveKit, bool) {
+	if region == "" || len(a.Regions) == 0 {
+		return a.LiveKit, a.LiveKit.URL != ""
+	}
+	l, ok := a.Regions[region]
+	return l, ok
+}
+
+// Counted returns the modes that share a quota with m, and that quota; 0 = none.
+func (a *App) Counted(m session.Mode) (modes []session.Mode, quota int) {
+	if m == session.Individual || m == session.Raw {
+		return []session.Mode{session.Individual, session.Raw}, a.QuotaOf(m)
+	}
+	return []session.Mode{m}, a.QuotaOf(m)
+}

@@ -28,12 +28,13 @@ func (c *call) acquire() ([]byte, *refusal) {
 	case opts.Err != nil:
 		return nil, c.badRequest(opts.Err)
 	}
-	if no := c.room(opts.Region); no != nil {
+	region, no := c.room(opts.Region, opts.Scene)
+	if no != nil {
 		return nil, no
 	}
 	res := resource.Resource{
 		ID: resource.NewID(), Issued: c.Now(), Lifetime: resource.Lifetime,
-		ExpiredHour: opts.ExpiredHour, Scene: opts.Scene, Region: opts.Region,
+		ExpiredHour: opts.ExpiredHour, Scene: opts.Scene, Region: region,
 		UID: env.UID, CName: resource.NameHash(env.CName),
 	}
 	if opts.Start != nil {
@@ -46,28 +47,4 @@ func (c *call) acquire() ([]byte, *refusal) {
 	res.Append(id[:0], c.Ring, c.app.ID)
 	// The answer goes where the body was: nothing of it is needed any more.
 	return wire.AppendAcquired((*c.buf)[:0], env.CName, env.UIDText, id[:]), nil
-}
-
-// room checks the app's quota and that there is a node at all.
-func (c *call) room(region resource.Region) *refusal {
-	ctx := c.r.Context() // no timer: both answer from memory
-	if c.app.Quota > 0 {
-		n, err := c.Ledger.CountLive(ctx, c.app.ID)
-		if err != nil {
-			return c.unreachable(err)
-		}
-		if n >= c.app.Quota {
-			return refuse(codes.QuotaExceeded)
-		}
-	}
-	if c.HasNode != nil {
-		there, err := c.HasNode(ctx, region)
-		if err != nil {
-			return c.unreachable(err)
-		}
-		if !there {
-			return refuse(codes.NoNode)
-		}
-	}
-	return nil
 }

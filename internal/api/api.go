@@ -24,7 +24,6 @@ import (
 	"tapedeck/internal/api/wire"
 	"tapedeck/internal/keyring"
 	"tapedeck/internal/ledger"
-	"tapedeck/internal/resource"
 	"tapedeck/internal/session"
 )
 
@@ -36,8 +35,11 @@ type Ledger interface {
 	Get(ctx context.Context, sid string) (ledger.Record, uint64, error)
 	SIDOf(ctx context.Context, rid string) (sid string, used bool, err error)
 	// CountLive answers from memory: every acquire calls it.
-	CountLive(ctx context.Context, app string) (int, error)
-	Place(ctx context.Context, sid string) error
+	CountLive(ctx context.Context, app string, modes ...session.Mode) (int, error)
+	// Rank is the place of a claimed recording among the live ones of its app, and
+	// of its app and the modes.
+	Rank(ctx context.Context, rec ledger.Record, modes ...session.Mode) (all, ofModes int, err error)
+	Place(ctx context.Context, sid string, places ...string) error
 	Ask(ctx context.Context, sid string, c ledger.Command) (ledger.Reply, error)
 }
 
@@ -55,9 +57,12 @@ type Deps struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 
-	// HasNode reports whether a node could take a recording of the region. It
-	// answers from memory: every acquire calls it. Optional.
-	HasNode func(ctx context.Context, region resource.Region) (bool, error)
+	// Home is the region of this node: CN, AP, EU, NA, or "".
+	Home string
+	// HasNode reports whether there is a node in one of the places
+	// (account.App.Places). It answers from memory: every acquire calls it.
+	// Optional.
+	HasNode func(places []string) bool
 	// CheckTarget refuses storage that this build cannot write to, with an error
 	// that names no secret. Optional.
 	CheckTarget func(app *account.App, t session.Target) error
@@ -167,6 +172,9 @@ func (c *call) run() ([]byte, *refusal) {
 	if no := c.authenticate(); no != nil {
 		return nil, no
 	}
+	if c.foreignApp() {
+		return nil, refuse(codes.BadCredentials)
+	}
 	if !c.Limiter.Allow(c.r.Context(), c.account) {
 		return nil, refuse(codes.RateExceeded)
 	}
@@ -208,6 +216,17 @@ func (c *call) authenticate() *refusal {
 		return refuse(codes.BadCredentials)
 	}
 	return nil
+}
+
+// foreignApp reports whether the app of the path is somebody else's: its
+// credentials are then as good as none (errors.md 3). An app that nobody has is
+// another mistake.
+func (c *call) foreignApp() bool {
+	if c.route.endpoint == epSources {
+		return false
+	}
+	app, ok := c.Accounts.App(c.route.app)
+	return ok && app.Account != c.account.ID
 }
 
 // basicCredentials takes an Authorization header apart (RFC 7617), as

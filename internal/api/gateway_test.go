@@ -1,11 +1,11 @@
 package api
 
 import (
-	"context"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -202,9 +202,7 @@ func TestWebNames(t *testing.T) {
 
 func TestNodesAreAskedForTheRegion(t *testing.T) {
 	w := newWorld(t)
-	w.api.HasNode = func(_ context.Context, region resource.Region) (bool, error) {
-		return region == resource.Europe, nil
-	}
+	w.api.HasNode = func(places []string) bool { return slices.Contains(places, "EU") }
 	body := func(region string) string { return envelope("a", "1", `{"region":"`+region+`"}`) }
 	w.want("EU", w.send("POST", acquirePath("app-1"), body("EU"), nil), 200, 200)
 	w.want("NA", w.send("POST", acquirePath("app-1"), body("NA"), nil), 500, 501)
@@ -220,7 +218,7 @@ func TestSources(t *testing.T) {
 // One broken request is answered, reported, and the server goes on.
 func TestPanic(t *testing.T) {
 	w := newWorld(t)
-	w.api.HasNode = func(context.Context, resource.Region) (bool, error) { panic("out of tape") }
+	w.api.HasNode = func([]string) bool { panic("out of tape") }
 	w.want("acquire", w.send("POST", acquirePath("app-1"), envelope("a", "1", `{}`), nil), 500, 500)
 	if log := w.log.String(); !strings.Contains(log, "out of tape") || !strings.Contains(log, "gateway_test.go") {
 		t.Errorf("the log does not help: %s", log)

@@ -15,7 +15,6 @@ import (
 
 	"tapedeck/internal/account"
 	"tapedeck/internal/ledger"
-	"tapedeck/internal/resource"
 	"tapedeck/internal/session"
 )
 
@@ -234,7 +233,7 @@ func (g *golden) precondition() {
 	case "err-quota":
 		g.fillQuota()
 	case "err-no-worker":
-		g.api.HasNode = func(context.Context, resource.Region) (bool, error) { return false, nil }
+		g.api.HasNode = func([]string) bool { return false }
 		g.forced.place = ledger.ErrNoNode
 	case "err-not-completed":
 		g.forced.get, g.forced.place = errLate, errLate

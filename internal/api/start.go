@@ -151,13 +151,13 @@ func (c *call) launch(ctx context.Context, rec ledger.Record) *refusal {
 		c.release(ctx, rec) // it may have got through
 		return c.unreachable(err)
 	}
-	err := c.Ledger.Place(ctx, rec.SID)
+	err := c.place(ctx, rec)
 	if err == nil || late(err) && c.taken(ctx, rec.SID) {
 		return nil
 	}
 	c.release(ctx, rec)
 	var refused *ledger.ErrRefused
-	if errors.Is(err, ledger.ErrNoNode) || errors.As(err, &refused) {
+	if errors.Is(err, ledger.ErrNoNode) || errors.Is(err, errQuota) || errors.As(err, &refused) {
 		return refuseBecause(codes.NotPlaced, err)
 	}
 	return c.unreachable(err)

@@ -168,7 +168,7 @@ func TestForeignResources(t *testing.T) {
 			w.want(call+" "+c.what, w.post(taskPath("app-1", c.resource, sid, "mix", call), `{}`), c.status, c.code)
 		}
 	}
-	if r := w.send("POST", acquirePath("app-9"), body, nil); r.status != 400 || r.text("message") != "appid is invalid" {
+	if r := w.send("POST", acquirePath("app-9"), body, nil); r.status != 401 || r.text("message") != "Invalid authentication credentials" {
 		t.Errorf("an app of another account: %d %s", r.status, r.raw)
 	}
 }

@@ -219,18 +219,18 @@ func (f *forced) SIDOf(ctx context.Context, rid string) (string, bool, error) {
 	return f.Ledger.SIDOf(ctx, rid)
 }
 
-func (f *forced) CountLive(ctx context.Context, app string) (int, error) {
+func (f *forced) CountLive(ctx context.Context, app string, modes ...session.Mode) (int, error) {
 	if f.count != nil {
 		return 0, f.count
 	}
-	return f.Ledger.CountLive(ctx, app)
+	return f.Ledger.CountLive(ctx, app, modes...)
 }
 
-func (f *forced) Place(ctx context.Context, sid string) error {
+func (f *forced) Place(ctx context.Context, sid string, places ...string) error {
 	if f.place != nil {
 		return f.place
 	}
-	if err := f.Ledger.Place(ctx, sid); err != nil {
+	if err := f.Ledger.Place(ctx, sid, places...); err != nil {
 		return err
 	}
 	return f.late

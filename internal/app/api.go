@@ -11,7 +11,6 @@ import (
 
 	"tapedeck/internal/account"
 	"tapedeck/internal/api"
-	"tapedeck/internal/resource"
 	"tapedeck/internal/session"
 	"tapedeck/internal/upload"
 )
@@ -29,7 +28,7 @@ func (a *App) startAPI(context.Context) error {
 		Accounts: a.accounts,
 		Limiter:  account.NewLimiter(a.accounts, a.ledger.Counter(), time.Now, a.log),
 		Ledger:   a.ledger, Ring: a.ring, Now: time.Now, Log: a.log,
-		HasNode: a.hasNode,
+		Home: a.cfg.Node.Region, HasNode: a.hasNode,
 		CheckTarget: func(app *account.App, t session.Target) error {
 			_, err := upload.OpenStore(t, app.Endpoints, policy)
 			return err
@@ -56,11 +55,15 @@ func beside(api http.Handler, paths map[string]http.Handler) http.Handler {
 	})
 }
 
-// hasNode answers acquire: this process is the one node, and records for its
-// own region or for callers who name none.
-func (a *App) hasNode(_ context.Context, region resource.Region) (bool, error) {
-	own, _ := resource.ParseRegion(a.cfg.Node.Region)
-	return own == resource.Anywhere || region == resource.Anywhere || region == own, nil
+// hasNode answers acquire. What this node can do itself needs no look at the
+// others.
+func (a *App) hasNode(places []string) bool {
+	for _, p := range places {
+		if p == a.cfg.Node.Region || p == session.PlaceAny {
+			return true
+		}
+	}
+	return a.ledger.HasNode(places...)
 }
 
 // metrics declares what the service counts and returns the observer of calls.

@@ -46,7 +46,7 @@ func (l *Ledger) usedTTL(rec Record) time.Duration {
 // take makes key ours. It returns the recording that holds it instead, if one
 // does and stale does not say that its claim is void.
 func (l *Ledger) take(ctx context.Context, key string, rec Record, ttl time.Duration, stale func(context.Context, string, time.Time) (bool, error)) (string, error) {
-	value, err := json.Marshal(holder{SID: rec.SID, App: rec.App})
+	value, err := json.Marshal(holder{SID: rec.SID, App: rec.App, Mode: rec.Mode})
 	if err != nil {
 		return "", err
 	}

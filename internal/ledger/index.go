@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"tapedeck/internal/session"
 )
 
 // index counts the live recordings of every app by watching the slots that
@@ -18,8 +21,15 @@ type index struct {
 	ready  chan struct{}
 
 	mu    sync.Mutex
-	slots map[string]string // key of the slot → app
-	apps  map[string]int
+	slots map[string]slot // by key
+	apps  map[string]map[string]slot
+	moved chan struct{} // closed at the next change
+}
+
+// slot is one live recording.
+type slot struct {
+	holder
+	rev uint64 // when it was claimed, in the order of all claims
 }
 
 func watchIndex(ctx context.Context, kv jetstream.KeyValue) (*index, error) {
@@ -30,7 +40,7 @@ func watchIndex(ctx context.Context, kv jetstream.KeyValue) (*index, error) {
 		cancel()
 		return nil, fmt.Errorf("ledger: watch live recordings: %w", err)
 	}
-	x := &index{watch: w, cancel: cancel, done: make(chan struct{}), ready: make(chan struct{}), slots: map[string]string{}, apps: map[string]int{}}
+	x := &index{watch: w, cancel: cancel, done: make(chan struct{}), ready: make(chan struct{}), slots: map[string]slot{}, apps: map[string]map[string]slot{}, moved: make(chan struct{})}
 	go x.run()
 	return x, nil
 }
@@ -46,36 +56,70 @@ func (x *index) run() {
 			}
 			continue
 		}
-		app := ""
-		if e.Operation() == jetstream.KeyValuePut {
-			var h holder
-			if json.Unmarshal(e.Value(), &h) == nil {
-				app = h.App
-			}
+		var h holder
+		if e.Operation() != jetstream.KeyValuePut || json.Unmarshal(e.Value(), &h) != nil {
+			h = holder{}
 		}
-		x.set(e.Key(), app)
+		x.set(e.Key(), slot{h, e.Revision()})
 	}
 }
 
-func (x *index) set(key, app string) {
+func (x *index) set(key string, s slot) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if old, ok := x.slots[key]; ok {
 		delete(x.slots, key)
-		if x.apps[old]--; x.apps[old] == 0 {
-			delete(x.apps, old)
+		delete(x.apps[old.App], key)
+		if len(x.apps[old.App]) == 0 {
+			delete(x.apps, old.App)
 		}
 	}
-	if app != "" {
-		x.slots[key] = app
-		x.apps[app]++
+	if s.App != "" {
+		x.slots[key] = s
+		if x.apps[s.App] == nil {
+			x.apps[s.App] = map[string]slot{}
+		}
+		x.apps[s.App][key] = s
 	}
+	close(x.moved)
+	x.moved = make(chan struct{})
 }
 
-func (x *index) count(app string) int {
+func (x *index) count(app string, modes []session.Mode) int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.apps[app]
+	if len(modes) == 0 {
+		return len(x.apps[app])
+	}
+	n := 0
+	for _, s := range x.apps[app] {
+		if slices.Contains(modes, s.Mode) {
+			n++
+		}
+	}
+	return n
+}
+
+// rank returns the place of rec among the live recordings of its app, and among
+// those of the modes, in the order in which they were claimed. Until the claim
+// itself was seen, it returns a channel that is closed at the next change.
+func (x *index) rank(rec Record, modes []session.Mode) (all, ofModes int, wait <-chan struct{}) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	own, ok := x.slots[rec.instance()]
+	if !ok || own.SID != rec.SID {
+		return 0, 0, x.moved
+	}
+	for _, s := range x.apps[rec.App] {
+		if s.rev > own.rev {
+			continue
+		}
+		all++
+		if slices.Contains(modes, s.Mode) {
+			ofModes++
+		}
+	}
+	return all, ofModes, nil
 }
 
 // synced waits until everything stored at the start was seen.

@@ -31,6 +31,7 @@ const (
 type Options struct {
 	Replicas  int           // of the stream; 0 = 1; 3 on a cluster
 	Retention time.Duration // how long the record of an ended recording is kept; 0 = 72 h
+	Presence  time.Duration // how long a silent node counts as there; 0 = 20 s
 	Now       func() time.Time
 	Log       *slog.Logger
 }
@@ -43,6 +44,7 @@ type Ledger struct {
 	kv        jetstream.KeyValue // for watching; reads and writes go by the stream
 	counter   *Counter
 	live      *index
+	nodes     *nodes
 	retention time.Duration
 	now       func() time.Time
 	log       *slog.Logger
@@ -70,11 +72,18 @@ func Open(ctx context.Context, nc *nats.Conn, o Options) (*Ledger, error) {
 	if l.live, err = watchIndex(ctx, l.kv); err != nil {
 		return nil, err
 	}
+	if l.nodes, err = openNodes(ctx, js, o.Replicas, o.Presence); err != nil {
+		l.live.stop()
+		return nil, err
+	}
 	return l, nil
 }
 
 // Close ends what Open started.
-func (l *Ledger) Close() { l.live.stop() }
+func (l *Ledger) Close() {
+	l.live.stop()
+	l.nodes.stop()
+}
 
 func (o Options) withDefaults() Options {
 	if o.Replicas == 0 {
@@ -82,6 +91,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Retention == 0 {
 		o.Retention = 72 * time.Hour
+	}
+	if o.Presence == 0 {
+		o.Presence = presenceTTL
 	}
 	if o.Now == nil {
 		o.Now = time.Now

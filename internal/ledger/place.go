@@ -57,15 +57,44 @@ type placeReply struct {
 	Reason string `json:"reason,omitempty"` // of a refusal
 }
 
-// Place asks the nodes to take the recording sid, which was claimed before.
-// When it returns nil, a worker was started for it. Errors: ErrNoNode at once
-// when no node is there; *ErrRefused.
-func (l *Ledger) Place(ctx context.Context, sid string) error {
+// subjectOf is where the nodes of a place are asked (session.PlaceAny, ...).
+func subjectOf(place string) string {
+	switch place {
+	case session.PlaceAny:
+		return placeSubject
+	case session.PlaceUnnamed:
+		return placeSubject + ".none"
+	}
+	return placeSubject + "." + place
+}
+
+// Place asks the nodes to take the recording sid, which was claimed before: those
+// of the places, one place after the other, or any when none is named. When it
+// returns nil, a worker was started for it. Errors: ErrNoNode at once when no node
+// is there; *ErrRefused.
+func (l *Ledger) Place(ctx context.Context, sid string, places ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	if len(places) == 0 {
+		places = []string{session.PlaceAny}
+	}
+	var refusal *ErrRefused
+	for _, place := range places {
+		err := l.placeIn(ctx, sid, place)
+		if err == nil || !errors.Is(err, ErrNoNode) && !errors.As(err, &refusal) {
+			return err
+		}
+	}
+	if refusal != nil {
+		return refusal
+	}
+	return ErrNoNode
+}
+
+func (l *Ledger) placeIn(ctx context.Context, sid, place string) error {
 	var refusal *ErrRefused
 	for range placeTries {
-		m, err := l.nc.RequestWithContext(ctx, placeSubject, []byte(sid))
+		m, err := l.nc.RequestWithContext(ctx, subjectOf(place), []byte(sid))
 		if errors.Is(err, nats.ErrNoResponders) {
 			if refusal != nil {
 				return refusal
@@ -91,16 +120,32 @@ func (l *Ledger) Place(ctx context.Context, sid string) error {
 	return refusal
 }
 
-// ServePlace answers Place for the node called name. An error of take is the
-// reason of the refusal, which operators read. unsub waits for calls under way.
+// ServePlace answers Place for the node called name, which has no region. An
+// error of take is the reason of the refusal, which operators read. unsub waits
+// for calls under way.
 func (l *Ledger) ServePlace(name string, take func(ctx context.Context, sid string) error) (unsub func(), err error) {
-	return l.serve(placeSubject, placeQueue, func(ctx context.Context, m []byte) any {
+	return l.ServePlaceIn(session.PlaceUnnamed, name, take)
+}
+
+// ServePlaceIn is ServePlace for a node of a region.
+func (l *Ledger) ServePlaceIn(region, name string, take func(ctx context.Context, sid string) error) (unsub func(), err error) {
+	answer := func(ctx context.Context, m []byte) any {
 		r := placeReply{Node: name}
 		if err := take(ctx, string(m)); err != nil {
 			r.Reason = err.Error()
 		}
 		return r
-	})
+	}
+	own, err := l.serve(subjectOf(region), placeQueue, answer)
+	if err != nil {
+		return nil, err
+	}
+	anywhere, err := l.serve(subjectOf(session.PlaceAny), placeQueue, answer)
+	if err != nil {
+		own()
+		return nil, err
+	}
+	return func() { own(); anywhere() }, nil
 }
 
 // Ask puts a command to the owner of sid and waits for the answer as long as

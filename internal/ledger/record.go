@@ -111,6 +111,7 @@ func sessKey(sid string) string { return "sess." + sid }
 
 // holder is the value of used.* and inst.* entries.
 type holder struct {
-	SID string `json:"sid"`
-	App string `json:"app"`
+	SID  string       `json:"sid"`
+	App  string       `json:"app"`
+	Mode session.Mode `json:"mode,omitempty"`
 }

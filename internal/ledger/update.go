@@ -106,13 +106,35 @@ func (l *Ledger) Unfinished(ctx context.Context) ([]Record, error) {
 	return l.scan(ctx, func(r Record) bool { return !r.State.Ended() })
 }
 
-// CountLive returns how many live recordings app has. It asks no server: what
-// others did shows after some milliseconds.
-func (l *Ledger) CountLive(ctx context.Context, app string) (int, error) {
+// CountLive returns how many live recordings app has, of some modes or, when none
+// is named, of all. It asks no server: what others did shows after some
+// milliseconds.
+func (l *Ledger) CountLive(ctx context.Context, app string, modes ...session.Mode) (int, error) {
 	if err := l.live.synced(ctx); err != nil {
 		return 0, err
 	}
-	return l.live.count(app), nil
+	return l.live.count(app, modes), nil
+}
+
+// Rank returns which one of the live recordings of its app a recording is that was
+// claimed before, 1 for the oldest, and which one of those of the modes. All claims
+// are in one order, the same for every node, and a recording whose rank is above a
+// quota stays out: so however many start at once, the quota is never exceeded, and
+// never left unused either. It waits until this node has seen the claim.
+func (l *Ledger) Rank(ctx context.Context, rec Record, modes ...session.Mode) (all, ofModes int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	for {
+		all, ofModes, wait := l.live.rank(rec, modes)
+		if wait == nil {
+			return all, ofModes, nil
+		}
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return 0, 0, fmt.Errorf("ledger: the claim of recording %s did not show: %w", rec.SID, ctx.Err())
+		}
+	}
 }
 
 func (l *Ledger) scan(ctx context.Context, keep func(Record) bool) ([]Record, error) {
