@@ -30,7 +30,7 @@ func (a *App) startAPI(context.Context) error {
 		Ledger:   a.ledger, Ring: a.ring, Now: time.Now, Log: a.log,
 		Home: a.cfg.Node.Region, HasNode: a.hasNode,
 		CheckTarget: func(app *account.App, t session.Target) error {
-			_, err := upload.OpenStore(t, app.Endpoints, policy)
+			_, err := upload.OpenStore(t, storageRules(app, policy))
 			return err
 		},
 		Observe: observe,

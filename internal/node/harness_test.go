@@ -18,7 +18,6 @@ import (
 
 	"tapedeck/internal/ledger"
 	"tapedeck/internal/link"
-	"tapedeck/internal/outbound"
 	"tapedeck/internal/session"
 	"tapedeck/internal/spool"
 	"tapedeck/internal/upload"
@@ -85,7 +84,7 @@ func (b *bench) ship(dir *spool.Dir, rec ledger.Record, report func(ShipProgress
 	if string(rec.Storage) == "bad" {
 		return nil, errors.New("bad storage")
 	}
-	store, err := upload.OpenStore(session.Target{Vendor: 1, Bucket: "bucket"}, upload.Endpoints{"*": "file://" + b.dest}, outbound.Policy{})
+	store, err := upload.OpenStore(session.Target{Vendor: 1, Bucket: "bucket"}, upload.Rules{Endpoints: upload.Endpoints{"*": "file://" + b.dest}})
 	if err != nil {
 		return nil, err
 	}

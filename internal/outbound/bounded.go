@@ -1,4 +1,4 @@
-package s3
+package outbound
 
 import (
 	"bytes"
@@ -12,11 +12,14 @@ const (
 	answerTime = 30 * time.Second // from the header to the end of the body
 )
 
-// bounded limits what a server can make us read in answer to anything but a
-// download: the client library drains bodies to their end, however long they
-// are and however slowly they come.
+// Bounded limits what a server can make us read in answer to anything but a
+// download: client libraries drain bodies to their end, however long they are
+// and however slowly they come.
+func Bounded(rt http.RoundTripper) http.RoundTripper { return bounded{rt} }
+
 type bounded struct{ next http.RoundTripper }
 
+// RoundTrip implements http.RoundTripper.
 func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := b.next.RoundTrip(req)
 	if err != nil || (req.Method == http.MethodGet && resp.StatusCode < 300) || resp.Body == nil {

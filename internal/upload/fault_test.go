@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"tapedeck/internal/outbound"
 	"tapedeck/internal/session"
 	"tapedeck/internal/spool"
 	"tapedeck/internal/testkit/stores"
@@ -47,7 +46,7 @@ func shipAlone(root, endpoint string) error {
 		Vendor: 1, Bucket: bucket,
 		AccessKey: os.Getenv("TAPEDECK_SHIP_ACCESS"), SecretKey: os.Getenv("TAPEDECK_SHIP_SECRET"),
 	}
-	st, err := upload.OpenStore(tgt, upload.Endpoints{"*": endpoint}, outbound.Policy{})
+	st, err := upload.OpenStore(tgt, upload.Rules{Endpoints: upload.Endpoints{"*": endpoint}})
 	if err != nil {
 		return err
 	}
@@ -64,7 +63,7 @@ func TestKill(t *testing.T) {
 	t.Run("local", func(t *testing.T) {
 		folder := t.TempDir()
 		endpoint := "file://" + folder
-		st, err := upload.OpenStore(session.Target{Bucket: bucket}, upload.Endpoints{"*": endpoint}, outbound.Policy{})
+		st, err := upload.OpenStore(session.Target{Bucket: bucket}, upload.Rules{Endpoints: upload.Endpoints{"*": endpoint}})
 		if err != nil {
 			t.Fatal(err)
 		}

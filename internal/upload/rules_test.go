@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"tapedeck/internal/outbound"
 	"tapedeck/internal/session"
 	"tapedeck/internal/spool"
 	"tapedeck/internal/upload/local"
@@ -155,7 +154,7 @@ func TestOpenStore(t *testing.T) {
 		"own URL":                      {with(func(x *session.Target) { x.Vendor, x.Endpoint = 11, "http://storage.example:9000/" }), nil, false, ""},
 		"own, none named":              {with(func(x *session.Target) { x.Vendor = 11 }), nil, false, "caller"},
 		"own, a file":                  {with(func(x *session.Target) { x.Vendor, x.Endpoint = 11, "file:///etc" }), nil, false, "caller"},
-		"another vendor":               {with(func(x *session.Target) { x.Vendor = 2 }), nil, false, "caller"},
+		"unknown vendor":               {with(func(x *session.Target) { x.Vendor = 9 }), nil, false, "caller"},
 		"another vendor, all to files": {with(func(x *session.Target) { x.Vendor = 2 }), files, true, ""},
 		"amazon, all to files":         {amazon, files, true, ""},
 		"own is not part of all":       {own, files, false, ""},
@@ -164,7 +163,7 @@ func TestOpenStore(t *testing.T) {
 		"files, bad bucket":            {with(func(x *session.Target) { x.Bucket = "../etc" }), files, false, "caller"},
 		"override with a host":         {amazon, Endpoints{"1": "file://host/x"}, false, "ours"},
 	} {
-		st, err := OpenStore(c.target, c.rules, outbound.Policy{})
+		st, err := OpenStore(c.target, Rules{Endpoints: c.rules})
 		if c.fault != "" {
 			if err == nil || vendor.FaultOf(err).String() != c.fault {
 				t.Errorf("%s: %v", name, err)
@@ -175,34 +174,6 @@ func TestOpenStore(t *testing.T) {
 		_, isS3 := st.(*s3.Store)
 		if err != nil || isLocal != c.local || isS3 == c.local {
 			t.Errorf("%s: %T, %v", name, st, err)
-		}
-	}
-}
-
-func TestAmazonHosts(t *testing.T) {
-	seen := map[string]bool{}
-	n := 0
-	for i := -1; i < 40; i++ {
-		if r, ok := amazonRegion(i); ok {
-			n++
-			seen[r] = true
-		}
-	}
-	if n != 27 || len(seen) != n {
-		t.Errorf("%d regions, %d names", n, len(seen))
-	}
-	for region, want := range map[string]string{
-		"us-east-1": "s3.us-east-1.amazonaws.com", "cn-north-1": "s3.cn-north-1.amazonaws.com.cn",
-	} {
-		if got := amazonHost(region); got != want {
-			t.Errorf("%s: %s", region, got)
-		}
-	}
-	for endpoint, want := range map[string]bool{
-		"https://oss-cn-hangzhou.aliyuncs.com": true, "https://storage.example": false, "https://aliyuncs.com.example": false,
-	} {
-		if virtualHost(endpoint) != want {
-			t.Errorf("%s", endpoint)
 		}
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"tapedeck/internal/outbound"
 	"tapedeck/internal/session"
 	"tapedeck/internal/spool"
 	"tapedeck/internal/testkit/stores"
@@ -28,7 +27,7 @@ func target(s *stores.Server) session.Target {
 // endpoint of the app's configuration.
 func remoteStore(t testing.TB, s *stores.Server, tgt session.Target) vendor.Store {
 	t.Helper()
-	st, err := upload.OpenStore(tgt, upload.Endpoints{"1": s.Endpoint}, outbound.Policy{})
+	st, err := upload.OpenStore(tgt, upload.Rules{Endpoints: upload.Endpoints{"1": s.Endpoint}})
 	if err != nil {
 		t.Fatal(err)
 	}

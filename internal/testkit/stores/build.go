@@ -1,6 +1,6 @@
 // Package stores starts real object stores for tests, on free loopback ports.
-// Their programs come from the Go module proxy, are built once and kept in the
-// user's cache folder, outside the tree.
+// Their programs come from the Go module proxy and npm, are built once and kept
+// in the user's cache folder, outside the tree.
 package stores
 
 import (
@@ -49,6 +49,26 @@ func MinIOProgram() (string, error) {
 		c.Dir = filepath.Dir(out) // outside of any module
 		c.Env = []string{"GOBIN=" + filepath.Dir(out)}
 		return c
+	})
+}
+
+// AzuriteProgram returns the folder that Azurite, the emulator of Azure Blob
+// Storage, is installed in. Its version is pinned in test/azurite.
+func AzuriteProgram() (string, error) {
+	tools, err := toolsModule()
+	if err != nil {
+		return "", err
+	}
+	from := filepath.Join(filepath.Dir(tools), "azurite")
+	lock, err := os.ReadFile(filepath.Join(from, "package-lock.json"))
+	if err != nil {
+		return "", err
+	}
+	if _, err := exec.LookPath("npm"); err != nil {
+		return "", fmt.Errorf("stores: Azurite needs Node.js and npm: %w", err)
+	}
+	return built("azurite", string(lock), func(out string) *exec.Cmd {
+		return exec.Command("sh", "-c", `mkdir -p "$1" && cp "$0"/package*.json "$1" && npm ci --prefix "$1" --omit=dev --no-audit --no-fund --loglevel=error`, from, out)
 	})
 }
 

@@ -8,12 +8,14 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	azcontainer "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 )
@@ -68,6 +70,47 @@ func MinIO(t testing.TB) *Server {
 	}
 	s.Start()
 	return s
+}
+
+// azuriteKey is the key of Azurite's account, Base64 as Azure has them.
+const azuriteKey = "dGFwZWRlY2stdGVzdC1rZXktMDEyMzQ1Njc4OWFiY2RlZg=="
+
+// Azurite starts the emulator of Azure Blob Storage over a folder of its own.
+// AccessKey is its account, SecretKey the account's key.
+func Azurite(t testing.TB) *Server {
+	t.Helper()
+	dir, err := AzuriteProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, "azurite")
+	s.AccessKey, s.SecretKey = "tapedecktest", azuriteKey
+	host, port, _ := strings.Cut(s.Addr, ":")
+	data := t.TempDir()
+	s.command = func() *exec.Cmd {
+		c := exec.Command("node", filepath.Join(dir, "node_modules", "azurite", "dist", "src", "blob", "main.js"),
+			"--blobHost", host, "--blobPort", port, "--location", data, "--silent", "--skipApiVersionCheck", "--disableTelemetry")
+		c.Env = append(c.Environ(), "AZURITE_ACCOUNTS="+s.AccessKey+":"+s.SecretKey)
+		return c
+	}
+	s.Start()
+	return s
+}
+
+// MakeContainer makes a container of Azurite.
+func (s *Server) MakeContainer(name string) {
+	s.t.Helper()
+	cred, err := azcontainer.NewSharedKeyCredential(s.AccessKey, s.SecretKey)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	c, err := azcontainer.NewClientWithSharedKeyCredential(s.Endpoint+"/"+s.AccessKey+"/"+name, cred, nil)
+	if err == nil {
+		_, err = c.Create(context.Background(), nil)
+	}
+	if err != nil {
+		s.t.Fatalf("stores: %s: make container %s: %v", s.Name, name, err)
+	}
 }
 
 func newServer(t testing.TB, name string) *Server {

@@ -38,6 +38,9 @@ type Config struct {
 
 	SSE string // "kms", "aes256" or "": server-side encryption to ask for
 	Tag string // "KEY=value", several joined by "&", or ""
+	// TagHeader carries the tags where the service does not take Amazon's
+	// x-amz-tagging, such as x-oss-tagging; "" = Amazon's.
+	TagHeader string
 
 	Transport http.RoundTripper // reaches permitted addresses only (package outbound)
 }
@@ -81,6 +84,11 @@ func New(cfg Config) (*Store, error) {
 	if s.put, err = putOptions(cfg); err != nil {
 		return nil, s.refuse(err.Error())
 	}
+	rt := cfg.Transport
+	if cfg.TagHeader != "" && len(s.put.UserTags) > 0 {
+		rt = tagged{next: rt, header: cfg.TagHeader, value: s.put.UserTags}
+		s.put.UserTags = nil
+	}
 	lookup := minio.BucketLookupDNS
 	if cfg.PathStyle {
 		lookup = minio.BucketLookupPath
@@ -88,7 +96,7 @@ func New(cfg Config) (*Store, error) {
 	s.core, err = minio.NewCore(u.Host, &minio.Options{
 		Creds:        credentials.NewStaticV4(cfg.AccessKey, cfg.SecretKey, cfg.STSToken),
 		Secure:       u.Scheme == "https",
-		Transport:    outbound.Unredirected(bounded{cfg.Transport}),
+		Transport:    outbound.Unredirected(outbound.Bounded(rt)),
 		Region:       cfg.Region,
 		BucketLookup: lookup,
 		MaxRetries:   clientTries,
@@ -133,11 +141,10 @@ func putOptions(cfg Config) (minio.PutObjectOptions, error) {
 func (s *Store) Put(ctx context.Context, o vendor.Object, body io.ReaderAt) (etag string, err error) {
 	opts := s.put
 	opts.ContentType = o.ContentType
-	if o.Size > s.partSize {
-		etag, err = s.putParts(ctx, o, body, opts)
-	} else {
-		etag, err = s.putWhole(ctx, o, body, opts)
+	if s.InParts(o.Size) {
+		return s.putOnce(ctx, o, body)
 	}
+	etag, err = s.putWhole(ctx, o, body, opts)
 	return etag, s.classify("put", o.Key, err)
 }
 

@@ -42,6 +42,7 @@ func TestConformance(t *testing.T) {
 		}
 		conformance(t, subject{store: st})
 	})
+	t.Run("azurite", func(t *testing.T) { azurite(t) })
 	t.Run("versitygw", func(t *testing.T) { conformance(t, remote(t, stores.VersityGW(t))) })
 	t.Run("minio", func(t *testing.T) {
 		if os.Getenv("TAPEDECK_TEST_MINIO") != "1" {
@@ -77,6 +78,13 @@ func (s subject) open(t *testing.T, change func(*s3.Config)) vendor.Store {
 	return st
 }
 
+// through opens the same bucket by another address.
+func (s subject) through(t *testing.T) func(addr string) vendor.Store {
+	return func(addr string) vendor.Store {
+		return s.open(t, func(c *s3.Config) { c.Endpoint, c.Region = "http://"+addr, "us-east-1" })
+	}
+}
+
 func conformance(t *testing.T, s subject) {
 	t.Run("sizes", func(t *testing.T) { sizes(t, s.store) })
 	t.Run("keys", func(t *testing.T) { keys(t, s.store) })
@@ -87,13 +95,17 @@ func conformance(t *testing.T, s subject) {
 	t.Run("bad body", func(t *testing.T) { badBody(t, s.store) })
 	t.Run("cancelled", func(t *testing.T) { cancelled(t, s.store) })
 	t.Run("memory", func(t *testing.T) { memory(t, s.store) })
+	if m, ok := s.store.(vendor.Multipart); ok {
+		t.Run("resume", func(t *testing.T) { resume(t, s.store, m) })
+	}
+	t.Run("verify", func(t *testing.T) { verify(t, s.store) })
 	if s.server == nil {
 		return
 	}
 	t.Run("tags", func(t *testing.T) { tags(t, s) })
 	t.Run("caller's faults", func(t *testing.T) { callersFaults(t, s) })
-	t.Run("cut connection", func(t *testing.T) { cutConnection(t, s) })
-	t.Run("down and back", func(t *testing.T) { downAndBack(t, s) })
+	t.Run("cut connection", func(t *testing.T) { cutConnection(t, s.server, s.store, s.through(t)) })
+	t.Run("down and back", func(t *testing.T) { downAndBack(t, s.server, s.store) })
 }
 
 func randomBytes(n int) []byte {
@@ -115,6 +127,9 @@ func put(t *testing.T, st vendor.Store, key string, b []byte) {
 	etag, err := st.Put(t.Context(), describe(key, b), bytes.NewReader(b))
 	if err != nil || etag == "" {
 		t.Fatalf("put %s: etag %q, %v", key, etag, err)
+	}
+	if note, err := vendor.Verify(t.Context(), st, describe(key, b), etag); note != "" || err != nil {
+		t.Fatalf("read back %s: %q, %v", key, note, err)
 	}
 }
 

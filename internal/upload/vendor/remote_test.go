@@ -12,6 +12,7 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
+	"tapedeck/internal/testkit/stores"
 	"tapedeck/internal/upload/s3"
 	"tapedeck/internal/upload/vendor"
 )
@@ -69,19 +70,18 @@ func callersFaults(t *testing.T, s subject) {
 
 // cutConnection puts through a relay that ends the connection in the middle of
 // the body.
-func cutConnection(t *testing.T, s subject) {
+func cutConnection(t *testing.T, server *stores.Server, plain vendor.Store, through func(addr string) vendor.Store) {
 	for name, n := range map[string]int{"whole": 8 << 20, "parts": 40 << 20} {
-		addr := relay(t, s.server.Addr, int64(n)/2)
-		st := s.open(t, func(c *s3.Config) { c.Endpoint, c.Region = "http://"+addr, "us-east-1" })
+		st := through(relay(t, server.Addr, int64(n)/2))
 		b := randomBytes(n)
 		_, err := st.Put(within(t, 30*time.Second), describe("cut.ts", b), bytes.NewReader(b))
 		if err == nil || vendor.FaultOf(err) != vendor.Destination {
 			t.Errorf("%s: fault of %s: %v", name, vendor.FaultOf(err), err)
 		}
-		absent(t, s.store, "cut.ts")
-		put(t, s.store, "cut.ts", b)
-		check(t, s.store, "cut.ts", b)
-		if err := s.store.Delete(t.Context(), "cut.ts"); err != nil {
+		absent(t, plain, "cut.ts")
+		put(t, plain, "cut.ts", b)
+		check(t, plain, "cut.ts", b)
+		if err := plain.Delete(t.Context(), "cut.ts"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -134,25 +134,25 @@ func forward(c net.Conn, to string, left chan int64) {
 
 // downAndBack: a server that is gone, or answers nothing, is the destination's
 // fault; the same store works again when it is back.
-func downAndBack(t *testing.T, s subject) {
+func downAndBack(t *testing.T, server *stores.Server, st vendor.Store) {
 	b := randomBytes(1 << 20)
-	s.server.Kill()
-	_, err := s.store.Put(within(t, 20*time.Second), describe("down.ts", b), bytes.NewReader(b))
+	server.Kill()
+	_, err := st.Put(within(t, 20*time.Second), describe("down.ts", b), bytes.NewReader(b))
 	if err == nil || vendor.FaultOf(err) != vendor.Destination {
 		t.Errorf("down: fault of %s: %v", vendor.FaultOf(err), err)
 	}
-	s.server.Start()
-	put(t, s.store, "down.ts", b)
-	check(t, s.store, "down.ts", b)
+	server.Start()
+	put(t, st, "down.ts", b)
+	check(t, st, "down.ts", b)
 
-	s.server.Hang()
-	_, err = s.store.Put(within(t, 500*time.Millisecond), describe("hung.ts", b), bytes.NewReader(b))
+	server.Hang()
+	_, err = st.Put(within(t, 500*time.Millisecond), describe("hung.ts", b), bytes.NewReader(b))
 	if err == nil || vendor.FaultOf(err) != vendor.Destination {
 		t.Errorf("hanging: fault of %s: %v", vendor.FaultOf(err), err)
 	}
-	s.server.Resume()
-	put(t, s.store, "hung.ts", b)
-	check(t, s.store, "hung.ts", b)
+	server.Resume()
+	put(t, st, "hung.ts", b)
+	check(t, st, "hung.ts", b)
 }
 
 func encryption(t *testing.T, s subject) {

@@ -26,6 +26,7 @@ type Info struct {
 	Key         string
 	Size        int64 // bytes
 	ETag        string
+	MD5         string // lower-case hex; "" where the store keeps none
 	ContentType string // "" where the store keeps none
 	Modified    time.Time
 }

@@ -1,0 +1,90 @@
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"tapedeck/internal/account"
+	"tapedeck/internal/ledger"
+	"tapedeck/internal/node"
+	"tapedeck/internal/outbound"
+	"tapedeck/internal/session"
+	"tapedeck/internal/spool"
+	"tapedeck/internal/upload"
+	"tapedeck/internal/upload/vendor"
+)
+
+// uploadsAtOnce bounds the files that a node ships at the same time, over all
+// recordings. They mostly wait for answers: it is many, not much work.
+const uploadsAtOnce = 128
+
+// storageRules are what the operator says about where files of an app may go.
+func storageRules(p *account.App, policy outbound.Policy) upload.Rules {
+	return upload.Rules{Endpoints: p.Endpoints, Hosts: p.StorageHosts, Policy: policy}
+}
+
+// shippers returns the factory of uploaders. It alone opens the sealed
+// credentials of a recording, and only in memory.
+func (a *App) shippers() (node.NewShipper, error) {
+	policy, err := egress(a.cfg)
+	if err != nil {
+		return nil, err
+	}
+	gate := upload.NewGate(uploadsAtOnce)
+	return func(dir *spool.Dir, rec ledger.Record, report func(node.ShipProgress)) (node.Shipper, error) {
+		s := &shipper{app: a, policy: policy}
+		store, target, err := s.open(rec)
+		if err != nil {
+			return nil, err
+		}
+		s.Ship = upload.New(upload.Config{
+			Dir: dir, Store: store, Prefix: target.Prefix, Gate: gate, Log: a.log.With("sid", rec.SID),
+			Progress: func(p upload.Progress) { report(shipProgress(p)) },
+		})
+		return s, nil
+	}, nil
+}
+
+// shipper is an upload.Ship whose credentials come sealed.
+type shipper struct {
+	*upload.Ship
+
+	app    *App
+	policy outbound.Policy
+}
+
+// open opens the store of a recording.
+func (s *shipper) open(rec ledger.Record) (vendor.Store, session.Target, error) {
+	var target session.Target
+	plain, err := s.app.ring.Open([]byte(rec.SID), rec.Storage)
+	if err != nil {
+		return nil, target, errors.New("the stored credentials cannot be opened: is keys.json the one this recording was started with?")
+	}
+	if err := json.Unmarshal(plain, &target); err != nil {
+		return nil, target, fmt.Errorf("the stored credentials are damaged: %w", err)
+	}
+	rules := upload.Rules{Policy: s.policy}
+	if p, ok := s.app.accounts.App(rec.App); ok {
+		rules = storageRules(p, s.policy)
+	}
+	store, err := upload.OpenStore(target, rules)
+	return store, target, err
+}
+
+// Renew implements node.Renewer.
+func (s *shipper) Renew(rec ledger.Record) error {
+	store, _, err := s.open(rec)
+	if err != nil {
+		return err
+	}
+	s.SetStore(store)
+	return nil
+}
+
+func shipProgress(p upload.Progress) node.ShipProgress {
+	return node.ShipProgress{
+		Uploaded: p.Uploaded, Waiting: p.Waiting, Lost: p.Lost,
+		LastError: p.LastError, CallersFault: p.LastError != nil && p.Fault == vendor.Caller,
+	}
+}
