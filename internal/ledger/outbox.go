@@ -189,7 +189,7 @@ func (b *Outbox) Follow(ctx context.Context, app, endpoint string, after uint64,
 			b.l.log.Error("an event cannot be read and is passed over", "place", meta.Sequence.Stream, "error", err)
 			continue
 		}
-		use(notify.Entry{Place: meta.Sequence.Stream, Event: e})
+		use(notify.Entry{Place: meta.Sequence.Stream, At: meta.Timestamp, Event: e})
 	}
 }
 
@@ -205,7 +205,7 @@ func (b *Outbox) Entry(ctx context.Context, place uint64) (notify.Entry, error) 
 		return notify.Entry{}, fmt.Errorf("ledger: read event %d: %w", place, err)
 	}
 	e, err := notify.DecodeEvent(m.Data)
-	return notify.Entry{Place: place, Event: e}, err
+	return notify.Entry{Place: place, At: m.Time, Event: e}, err
 }
 
 // Position implements notify.Store.

@@ -59,7 +59,7 @@ func (b *Outbox) Events(ctx context.Context, app, sid string, after uint64, most
 			b.l.log.Error("an event cannot be read", "place", m.Sequence, "error", err)
 			return nil
 		}
-		out = append(out, notify.Entry{Place: m.Sequence, Event: e})
+		out = append(out, notify.Entry{Place: m.Sequence, At: m.Time, Event: e})
 		return nil
 	})
 	return out, err

@@ -122,7 +122,7 @@ func TestOutboxPosition(t *testing.T) {
 	if err != nil || rev != 0 || p.V != 0 {
 		t.Fatal(p, rev, err)
 	}
-	want := notify.Position{V: 1, Holder: "n1", Head: 9, Open: []notify.Open{{Place: 3, Tries: 2, Due: 5}, {Place: 9}}}
+	want := notify.Position{V: 1, Holder: "n1", Head: 9, Open: []notify.Open{{Place: 3, Tries: 2}, {Place: 9}}}
 	if rev, err = b.SavePosition(t.Context(), "ep", want, 0); err != nil {
 		t.Fatal(err)
 	}

@@ -105,6 +105,65 @@ func (t Type) info() info {
 	return info{}
 }
 
+// blank returns details without content, for test events.
+func (t Type) blank() Details {
+	switch t {
+	case TypeRecordingError:
+		return RecordingError{}
+	case TypeRecordingWarning:
+		return RecordingWarning{}
+	case TypeStatusUpdate:
+		return StatusUpdate{}
+	case TypeFileInfos:
+		return FileInfos{}
+	case TypeSessionExit:
+		return SessionExit{}
+	case TypeSessionFailover:
+		return SessionFailover{}
+	case TypeSessionRegistered:
+		return SessionRegistered{}
+	case TypeUploaderStarted:
+		return UploaderStarted{}
+	case TypeUploaded:
+		return Uploaded{FileList: []File{}}
+	case TypeBackuped:
+		return Backuped{FileList: []File{}}
+	case TypeUploadingProgress:
+		return UploadingProgress{}
+	case TypeRecorderStarted:
+		return RecorderStarted{}
+	case TypeRecorderLeave:
+		return RecorderLeave{}
+	case TypeRecorderSliceStart:
+		return RecorderSliceStart{}
+	case TypeAudioStreamState:
+		return AudioStreamState{}
+	case TypeVideoStreamState:
+		return VideoStreamState{}
+	case TypeSnapshotFile:
+		return SnapshotFile{}
+	case TypePageStarted:
+		return PageStarted{}
+	case TypePageStopped:
+		return PageStopped{FileList: []PageFile{}}
+	case TypePageLimit:
+		return PageLimit{}
+	case TypePageReload:
+		return PageReload{}
+	case TypeTranscoderStarted:
+		return TranscoderStarted{}
+	case TypeTranscoderCompleted:
+		return TranscoderCompleted{UIDs: []JobUser{}}
+	case TypeDownloadFailed:
+		return DownloadFailed{}
+	case TypePushStatus:
+		return PushStatus{}
+	case TypePostponedResult:
+		return PostponedResult{FileList: []JobFile{}}
+	}
+	return nil
+}
+
 // File is an entry of the file list of events 31 and 32.
 type File struct {
 	FileName       string `json:"fileName"`       // object name of a playlist or an MP4, with its prefix path

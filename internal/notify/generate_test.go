@@ -147,7 +147,17 @@ func (x table) goSource() []byte {
 	for _, e := range x.Events {
 		fmt.Fprintf(&w, "\tcase Type%s:\n\t\treturn info{%q, %d}\n", e.Name, e.Msg, e.Service)
 	}
-	w.WriteString("\t}\n\treturn info{}\n}\n\n")
+	w.WriteString("\t}\n\treturn info{}\n}\n\n// blank returns details without content, for test events.\nfunc (t Type) blank() Details {\n\tswitch t {\n")
+	for _, e := range x.Events {
+		lists := ""
+		for _, f := range e.Fields {
+			if f.Type == "list" {
+				lists += fmt.Sprintf("%s: %s{}", f.goName(), f.goType())
+			}
+		}
+		fmt.Fprintf(&w, "\tcase Type%s:\n\t\treturn %s{%s}\n", e.Name, e.Name, lists)
+	}
+	w.WriteString("\t}\n\treturn nil\n}\n\n")
 	for _, o := range x.Objects {
 		fmt.Fprintf(&w, "// %s is %s.\n", o.Name, o.Doc)
 		o.goStruct(&w)

@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Store keeps events and what became of them. The ledger implements it.
@@ -33,6 +34,7 @@ var (
 // the order of its sequence.
 type Entry struct {
 	Place uint64
+	At    time.Time // when it was put in
 	Event Event
 }
 
@@ -51,8 +53,7 @@ const PositionVersion = 1
 // Open is an entry that was read and not finished.
 type Open struct {
 	Place uint64 `json:"p"`
-	Tries int    `json:"n,omitempty"`   // attempts that failed
-	Due   int64  `json:"due,omitempty"` // Unix ms of the next one
+	Tries int    `json:"n,omitempty"` // attempts that failed
 }
 
 // Dead is an event that an endpoint did not take.
