@@ -13,7 +13,7 @@ func (c *call) acquire() ([]byte, *refusal) {
 	if no != nil {
 		return nil, no
 	}
-	env, opts, err := wire.DecodeAcquire(body)
+	env, opts, err := c.rules.Acquire(body)
 	switch {
 	case err != nil:
 		return nil, c.badRequest(err)

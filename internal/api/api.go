@@ -90,6 +90,7 @@ const (
 // Server answers the REST API. It is an http.Handler.
 type Server struct {
 	Deps
+	rules  *wire.Rules
 	bodies sync.Pool // *[]byte of usualBody
 	prefix string    // of request ids
 	served atomic.Uint64
@@ -102,6 +103,7 @@ type Server struct {
 func New(d Deps) *Server {
 	return &Server{
 		Deps:      d,
+		rules:     wire.NewRules(),
 		prefix:    randomPrefix(),
 		bodies:    sync.Pool{New: func() any { b := make([]byte, usualBody); return &b }},
 		typeJSON:  []string{"application/json; charset=utf-8"},

@@ -29,7 +29,7 @@ func (c *call) envelope() (wire.Envelope, *refusal) {
 	if no != nil {
 		return wire.Envelope{}, no
 	}
-	env, err := wire.DecodeEnvelope(body)
+	env, err := c.rules.Envelope(body)
 	if err != nil {
 		return wire.Envelope{}, c.badRequest(err)
 	}

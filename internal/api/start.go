@@ -46,7 +46,7 @@ func (c *call) start() ([]byte, *refusal) {
 	if no := c.sameStart(res, env); no != nil {
 		return nil, no
 	}
-	s, err := wire.DecodeStart(c.route.mode, res.Scene, env.Options)
+	s, err := c.rules.Start(c.decoding(res.Scene), env.Options)
 	if err != nil {
 		return nil, c.badRequest(err)
 	}
@@ -65,6 +65,11 @@ func (c *call) start() ([]byte, *refusal) {
 	c.ids.SID = rec.SID
 	c.Log.Info("recording placed", "request", c.id, "sid", rec.SID, "app", rec.App, "mode", rec.Mode)
 	return encode(wire.Answer{IDs: c.ids}), nil
+}
+
+// decoding says what the options of a call are decoded for.
+func (c *call) decoding(scene int) wire.Call {
+	return wire.Call{Mode: c.route.mode, Scene: scene, Extensions: c.app.Extensions, MaxOutputs: c.app.MaxOutputs}
 }
 
 // startName checks the channel name for the mode of the path.
@@ -125,7 +130,7 @@ func (c *call) newRecord(env wire.Envelope, res resource.Resource, s wire.Start)
 	if err != nil {
 		return ledger.Record{}, err
 	}
-	s.Plan.Region = res.Region.String()
+	s.Plan.Region, s.Plan.StrictIDs = res.Region.String(), c.app.StrictIDs
 	hash := sha256.Sum256([]byte(c.route.resource))
 	return ledger.Record{
 		SID: sid, RID: res.ID.String(), ResourceHash: hex.EncodeToString(hash[:]),

@@ -27,7 +27,7 @@ func (c *call) stop() ([]byte, *refusal) {
 	case rec.State.Exiting():
 		return nil, refuse(codes.Leaving)
 	}
-	async, err := wire.DecodeStop(env.Options)
+	async, err := c.rules.Stop(env.Options)
 	if err != nil {
 		return nil, c.badRequest(err)
 	}

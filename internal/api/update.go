@@ -19,7 +19,7 @@ func (c *call) update() ([]byte, *refusal) {
 	if no != nil {
 		return nil, no
 	}
-	u, err := wire.DecodeUpdate(rec.Plan, env.Options)
+	u, err := c.rules.Update(c.decoding(rec.Scene), rec.Plan, env.Options)
 	if err != nil {
 		return nil, c.badRequest(err)
 	}
@@ -100,7 +100,7 @@ func (c *call) updateLayout() ([]byte, *refusal) {
 	if rec.Mode != session.Mix { // R22
 		return nil, &refusal{answer: codes.Parameter, reason: c.route.endpoint.String() + ": invalid mode value!"}
 	}
-	layout, err := wire.DecodeLayout(env.Options)
+	layout, err := c.rules.Layout(c.decoding(rec.Scene), env.Options)
 	if err != nil {
 		return nil, c.badRequest(err)
 	}

@@ -67,7 +67,7 @@ func TestEnvelope(t *testing.T) {
 		"\ufeff" + `{"cname":"a","uid":"1","clientRequest":{}}`:        malformed,
 	}
 	for body, want := range cases {
-		_, err := DecodeEnvelope([]byte(body))
+		_, err := rules.Envelope([]byte(body))
 		if got := reason("Acquire", err); got != want {
 			t.Errorf("%s: %q, want %q", body, got, want)
 		}
@@ -117,7 +117,7 @@ func TestDecodeAcquire(t *testing.T) {
 		`{"excludeResourceIds":["x","y"],"other":{"deep":[1]}}`: deflt,
 	}
 	for opts, want := range ok {
-		_, got, err := DecodeAcquire([]byte(`{"cname":"a","uid":"1","clientRequest":` + opts + `}`))
+		_, got, err := rules.Acquire([]byte(`{"cname":"a","uid":"1","clientRequest":` + opts + `}`))
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, %v; want %+v", opts, got, err, want)
 		}
@@ -142,23 +142,15 @@ func TestDecodeAcquire(t *testing.T) {
 		`{"excludeResourceIds":["x",1]}`: "excludeResourceIds",
 	}
 	for opts, field := range wrong {
-		_, got, err := DecodeAcquire([]byte(`{"cname":"a","uid":"1","clientRequest":` + opts + `}`))
+		_, got, err := rules.Acquire([]byte(`{"cname":"a","uid":"1","clientRequest":` + opts + `}`))
 		if want := "Acquire: invalid " + field + " value!"; err != nil || reason("Acquire", got.Err) != want {
 			t.Errorf("%s: %v, %v; want %s", opts, got.Err, err, want)
 		}
 	}
 }
 
-// decodeSlowly is DecodeAcquire without the short cut of the scanner.
-func decodeSlowly(body []byte) (Envelope, Acquire, error) {
-	env, err := DecodeEnvelope(body)
-	if err != nil {
-		return env, Acquire{}, err
-	}
-	var o acquireOptions
-	err = decode(env.Options, &o)
-	return env, o.check(err), nil
-}
+// rules are what all tests decode by.
+var rules = NewRules()
 
 func sameProblem(a, b error) bool { return reason("X", a) == reason("X", b) }
 
@@ -179,8 +171,8 @@ func FuzzDecodeAcquire(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		keep := bytes.Clone(body)
-		env, opts, err := DecodeAcquire(body)
-		slowEnv, slowOpts, slowErr := decodeSlowly(body)
+		env, opts, err := rules.Acquire(body)
+		slowEnv, slowOpts, slowErr := rules.acquireByTable(body)
 		if !bytes.Equal(body, keep) {
 			t.Fatal("the body was changed")
 		}

@@ -1,8 +1,10 @@
 package wire
 
 import (
+	"errors"
 	"strings"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -13,7 +15,7 @@ type Envelope struct {
 	CName   string
 	UIDText string // as it came, to be echoed
 	UID     uint32
-	Options jsontext.Value // clientRequest; shares the body's memory
+	Options jsontext.Value // clientRequest; may share the body's memory
 }
 
 // rawEnvelope is the envelope as it comes.
@@ -23,27 +25,35 @@ type rawEnvelope struct {
 	Options jsontext.Value `json:"clientRequest"`
 }
 
-// DecodeEnvelope reads a body. It checks presence, types and the range of uid,
-// not the channel name, whose rule depends on the mode.
-func DecodeEnvelope(body []byte) (Envelope, error) {
+// Envelope reads a body. It checks presence, types and the range of uid, not the
+// channel name, whose rule depends on the mode.
+func (r *Rules) Envelope(body []byte) (Envelope, error) {
 	if jsontext.Value(body).Kind() != '{' {
 		return Envelope{}, ErrMalformed
 	}
 	var raw rawEnvelope
-	if err := decode(body, &raw); err != nil {
+	err := r.request(Call{}, "Envelope", body, &raw)
+	var p *Problem
+	if errors.As(err, &p) && p.field == "uid" && p.kind == invalid && numericUID(body) {
+		return Envelope{}, &Problem{reasonBodyCheck, verbatim}
+	}
+	if err != nil {
 		return Envelope{}, err
 	}
-	switch {
-	case raw.CName == "":
-		return Envelope{}, absent("cname")
-	case raw.UID == "":
-		return Envelope{}, absent("uid")
-	case !present(raw.Options):
-		return Envelope{}, absent("clientRequest")
-	case raw.Options.Kind() != '{':
-		return Envelope{}, bad("clientRequest")
-	}
 	return raw.check()
+}
+
+// numericUID tells a uid that is out of range from something that is none: the
+// original service has a text of its own for it.
+func numericUID(body []byte) bool {
+	var raw struct {
+		UID jsontext.Value `json:"uid"`
+	}
+	if err := json.Unmarshal(body, &raw); err != nil {
+		return false
+	}
+	uid, ok := unquote(raw.UID)
+	return ok && allDigits(uid)
 }
 
 // check reads the uid.

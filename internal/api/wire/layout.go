@@ -1,73 +1,58 @@
 package wire
 
 import (
-	"net/url"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"tapedeck/internal/session"
 )
 
 // layoutParams are the members that start's transcodingConfig and updateLayout
-// have in common (rest-api.md 3.4, 7).
+// have in common (rest-api.md 3.4, 7), as the table leaves them.
 type layoutParams struct {
-	Kind                *int               `json:"mixedVideoLayout"`
-	MaxUID              *string            `json:"maxResolutionUid"`
-	Background          *string            `json:"backgroundColor"`
-	BackgroundImage     *string            `json:"backgroundImage"`
-	UserBackgroundImage *string            `json:"defaultUserBackgroundImage"`
+	Kind                int                `json:"mixedVideoLayout"`
+	MaxUID              string             `json:"maxResolutionUid"`
+	Background          string             `json:"backgroundColor"`
+	BackgroundImage     string             `json:"backgroundImage"`
+	UserBackgroundImage string             `json:"defaultUserBackgroundImage"`
 	Regions             []layoutRegion     `json:"layoutConfig"`
 	UserImages          []backgroundConfig `json:"backgroundConfig"`
 }
 
 type layoutRegion struct {
-	UID    *string  `json:"uid"`
-	X      *float64 `json:"x_axis"`
-	Y      *float64 `json:"y_axis"`
-	Width  *float64 `json:"width"`
-	Height *float64 `json:"height"`
-	Alpha  *float64 `json:"alpha"`
-	Render *int     `json:"render_mode"`
+	UID    string  `json:"uid"`
+	X      float64 `json:"x_axis"`
+	Y      float64 `json:"y_axis"`
+	Width  float64 `json:"width"`
+	Height float64 `json:"height"`
+	Alpha  float64 `json:"alpha"`
+	Render int     `json:"render_mode"`
 }
 
 type backgroundConfig struct {
-	UID    *string `json:"uid"`
-	Image  *string `json:"image_url"`
-	Render *int    `json:"render_mode"`
+	UID    string `json:"uid"`
+	Image  string `json:"image_url"`
+	Render int    `json:"render_mode"`
 }
 
-const (
-	layoutCustom      = 3
-	maxRegions        = 17
-	defaultBackground = "#000000"
-)
+const layoutCustom = 3
 
-// layout checks the parameters and fills in the defaults.
-func (p *layoutParams) layout() (session.Layout, error) {
-	if err := check(rule{"mixedVideoLayout", p.Kind, 0, layoutCustom}); err != nil {
+// Layout reads the clientRequest of updateLayout. What it leaves out returns to
+// its default.
+func (r *Rules) Layout(c Call, options jsontext.Value) (session.Layout, error) {
+	c.Mode = session.Mix
+	var p layoutParams
+	if err := r.request(c, r.Table.Requests["updateLayout"], options, &p); err != nil {
 		return session.Layout{}, err
 	}
+	return p.layout()
+}
+
+func (p *layoutParams) layout() (session.Layout, error) {
 	l := session.Layout{
-		Kind:                or(p.Kind, 0),
-		Background:          defaultBackground,
-		BackgroundImage:     text(p.BackgroundImage),
-		UserBackgroundImage: text(p.UserBackgroundImage),
+		Kind: p.Kind, Background: p.Background, BackgroundImage: p.BackgroundImage,
+		UserBackgroundImage: p.UserBackgroundImage,
 	}
-	var ok bool
-	if uid := text(p.MaxUID); uid != "" {
-		if l.MaxUID, ok = parseUID(uid); !ok {
-			return session.Layout{}, bad("maxResolutionUid")
-		}
-	}
-	if colour := text(p.Background); colour != "" {
-		l.Background = colour
-	}
-	switch {
-	case !hexColour(l.Background):
-		return session.Layout{}, bad("backgroundColor")
-	case l.BackgroundImage != "" && !pictureURL(l.BackgroundImage):
-		return session.Layout{}, bad("backgroundImage")
-	case l.UserBackgroundImage != "" && !pictureURL(l.UserBackgroundImage):
-		return session.Layout{}, bad("defaultUserBackgroundImage")
-	}
+	l.MaxUID, _ = parseUID(p.MaxUID)
 	var err error
 	if l.Regions, err = regionList(l.Kind, p.Regions); err != nil {
 		return session.Layout{}, err
@@ -79,105 +64,47 @@ func (p *layoutParams) layout() (session.Layout, error) {
 // regionList: windows are given if and only if the layout is custom (R12).
 func regionList(kind int, in []layoutRegion) ([]session.CustomRegion, error) {
 	switch {
-	case kind != layoutCustom && len(in) > 0, len(in) > maxRegions:
+	case kind != layoutCustom && len(in) > 0:
 		return nil, bad("layoutConfig")
 	case kind == layoutCustom && len(in) == 0:
 		return nil, absent("layoutConfig")
 	}
 	var out []session.CustomRegion
-	for i := range in {
-		r, err := in[i].region()
-		if err != nil {
-			return nil, err
+	for _, r := range in {
+		if field := outside(r.X, r.Y, r.Width, r.Height); field != "" {
+			return nil, bad(field)
 		}
-		out = append(out, r)
+		c := session.CustomRegion{X: r.X, Y: r.Y, W: r.Width, H: r.Height, Alpha: r.Alpha, Fit: r.Render == 1}
+		c.UID, _ = parseUID(r.UID)
+		out = append(out, c)
 	}
 	return out, nil
 }
 
-func (r *layoutRegion) region() (session.CustomRegion, error) {
-	fractions := []struct {
-		field string
-		value *float64
-	}{{"x_axis", r.X}, {"y_axis", r.Y}, {"width", r.Width}, {"height", r.Height}}
-	for _, f := range fractions {
-		if f.value == nil {
-			return session.CustomRegion{}, absent(f.field)
-		}
-		if !fraction(*f.value) {
-			return session.CustomRegion{}, bad(f.field)
-		}
-	}
-	out := session.CustomRegion{
-		X: *r.X, Y: *r.Y, W: *r.Width, H: *r.Height,
-		Alpha: or(r.Alpha, 1), Fit: or(r.Render, 0) == 1,
-	}
-	// Fractions come with six decimals: a hair over 1 is a sum that was meant to be 1.
+// outside names the side that reaches beyond the canvas, "" if none does.
+// Fractions come with six decimals: a hair over 1 is a sum that was meant to be 1.
+func outside(x, y, width, height float64) string {
 	const hair = 1e-9
-	if uid := text(r.UID); uid != "" {
-		var ok bool
-		if out.UID, ok = parseUID(uid); !ok {
-			return session.CustomRegion{}, bad("uid")
-		}
-	}
 	switch {
-	case out.X+out.W > 1+hair:
-		return session.CustomRegion{}, bad("width")
-	case out.Y+out.H > 1+hair:
-		return session.CustomRegion{}, bad("height")
-	case !fraction(out.Alpha):
-		return session.CustomRegion{}, bad("alpha")
+	case x+width > 1+hair:
+		return "width"
+	case y+height > 1+hair:
+		return "height"
 	}
-	return out, check(rule{"render_mode", r.Render, 0, 1})
+	return ""
 }
-
-func fraction(f float64) bool { return 0 <= f && f <= 1 }
 
 // imageList reads backgroundConfig: one picture a user.
 func imageList(in []backgroundConfig) ([]session.UserBackground, error) {
 	var out []session.UserBackground
-	seen := map[uint32]bool{}
+	seen := map[string]bool{}
 	for _, b := range in {
-		uid, ok := parseUID(text(b.UID))
-		switch {
-		case text(b.UID) == "":
-			return nil, absent("uid")
-		case !ok || seen[uid]:
+		if seen[b.UID] {
 			return nil, bad("uid")
-		case text(b.Image) == "":
-			return nil, absent("image_url")
-		case !pictureURL(*b.Image):
-			return nil, bad("image_url")
 		}
-		if err := check(rule{"render_mode", b.Render, 0, 1}); err != nil {
-			return nil, err
-		}
-		seen[uid] = true
-		out = append(out, session.UserBackground{UID: uid, Image: *b.Image, Fit: or(b.Render, 0) == 1})
+		seen[b.UID] = true
+		uid, _ := parseUID(b.UID)
+		out = append(out, session.UserBackground{UID: uid, Image: b.Image, Fit: b.Render == 1})
 	}
 	return out, nil
-}
-
-// hexColour accepts "#" and six hex digits.
-func hexColour(s string) bool {
-	return len(s) == 7 && s[0] == '#' && every(s[1:], func(c byte) bool {
-		return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
-	})
-}
-
-// pictureURL accepts an absolute http or https URL. Whether it may be fetched is
-// for the egress policy.
-func pictureURL(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && oneOf(u.Scheme, "http", "https") && u.Hostname() != "" && plain(s)
-}
-
-// DecodeLayout reads the clientRequest of updateLayout. What it leaves out
-// returns to its default.
-func DecodeLayout(options []byte) (session.Layout, error) {
-	var p layoutParams
-	if err := decode(options, &p); err != nil {
-		return session.Layout{}, err
-	}
-	return p.layout()
 }

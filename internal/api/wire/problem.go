@@ -2,7 +2,9 @@
 // (spec/rest-api.md 2-9), and the bodies of the answers. What comes in leaves it
 // as session types; nothing outside the api package sees the types of the wire.
 //
-// Common rules of decoding (rest-api.md 1.2, 12): null means absent, and so does
+// What may be in a request is said by one table, fields.json, and what its members
+// have to do with each other by rules.json. Common rules of decoding (rest-api.md
+// 1.2, 12): null means absent, and so does
 // an empty string where a string is optional; unknown members are ignored; names
 // are case sensitive but for the listed aliases; a member that is there twice
 // makes the body malformed.
@@ -74,20 +76,13 @@ func ErrStartDiffers() error { return &Problem{reasonHash, verbatim} }
 func bad(field string) error    { return &Problem{field, invalid} }
 func absent(field string) error { return &Problem{field, missing} }
 
-// decode fills v from raw. A member of the wrong JSON type becomes a Problem
-// with that member's name. If raw is not JSON at all the error is ErrMalformed,
-// whichever fault comes first in it.
-func decode(raw []byte, v any) error {
-	err := json.Unmarshal(raw, v)
-	if err == nil {
-		return nil
-	}
+// decodeProblem names the member that could not be decoded.
+func decodeProblem(err error) error {
 	var typ *json.SemanticError
-	if !errors.As(err, &typ) || !jsontext.Value(raw).IsValid() {
-		return ErrMalformed
-	}
-	if field := fieldOf(typ.JSONPointer); field != "" {
-		return bad(field)
+	if errors.As(err, &typ) {
+		if field := fieldOf(typ.JSONPointer); field != "" {
+			return bad(field)
+		}
 	}
 	return ErrMalformed
 }

@@ -28,6 +28,7 @@ type recordingConfig struct {
 }
 
 const (
+	lastForeign  = 4 // ciphers up to here do not exist in LiveKit rooms
 	saltedCipher = 7 // from here on a salt is needed
 	saltLen      = 32
 
@@ -40,6 +41,9 @@ func (c *recordingConfig) apply(s *Start) error {
 	p.ChannelType, p.Streams = c.ChannelType, session.StreamTypes(c.StreamTypes)
 	p.MaxIdle = time.Duration(c.MaxIdle) * time.Second
 	p.LowStream = c.VideoStream == 1
+	if p.Mode != session.Mix {
+		p.MaxUsers = mostUsers(c.UIDGroup)
+	}
 	p.CommaAfterInf, _ = commaAfterInf(c.Private)
 	var err error
 	if p.Subscription, err = subscription(c.audioLists.choice(), c.videoLists.choice(), p.Streams); err != nil {
@@ -70,6 +74,18 @@ func (c *recordingConfig) streamMode(streams session.StreamTypes) string {
 	return c.StreamMode
 }
 
+// mostUsers is the upper end of a subscribeUidGroup that goes beyond the 17 users
+// of any recording, else 0.
+func mostUsers(group int) int {
+	switch group {
+	case 4:
+		return 32
+	case 5:
+		return 49
+	}
+	return 0
+}
+
 // cipher: R10.
 func (c *recordingConfig) cipher(s *Start) error {
 	if c.Decryption == 0 {
@@ -77,6 +93,9 @@ func (c *recordingConfig) cipher(s *Start) error {
 	}
 	if c.Secret == "" {
 		return absent("secret")
+	}
+	if c.Decryption <= lastForeign {
+		return &Problem{"decryptionMode 1 to 4 do not exist in LiveKit rooms, which are encrypted with AES-GCM: use 5 to 8!", verbatim}
 	}
 	if c.Decryption >= saltedCipher {
 		if c.Salt == "" {

@@ -62,7 +62,7 @@ func TestStorage(t *testing.T) {
 	}
 	for _, c := range cases {
 		raw := `{"storageConfig":{"bucket":"b","accessKey":"AK","secretKey":"SK",` + c.members + `}}`
-		s, err := DecodeStart(session.Mix, 0, jsontext.Value(raw))
+		s, err := rules.Start(Call{Mode: session.Mix, Scene: 0}, jsontext.Value(raw))
 		if got, want := reason("Start", err), expand(c.want); got != want {
 			t.Errorf("%s: %q, want %q", c.members, got, want)
 			continue
@@ -87,7 +87,7 @@ func TestStorage(t *testing.T) {
 		`{"storageConfig":{"vendor":1,"region":0,"bucket":"b","accessKey":"a","secretKey":"s\nx"}}`: "invalid secretKey",
 		`{"storageConfig":[]}`: "invalid storageConfig",
 	} {
-		_, err := DecodeStart(session.Mix, 0, jsontext.Value(raw))
+		_, err := rules.Start(Call{Mode: session.Mix, Scene: 0}, jsontext.Value(raw))
 		if got := reason("Start", err); got != expand(want) {
 			t.Errorf("%s: %q, want %q", raw, got, expand(want))
 		}
@@ -95,7 +95,7 @@ func TestStorage(t *testing.T) {
 }
 
 func TestTargetHidesItsSecrets(t *testing.T) {
-	s, err := DecodeStart(session.Mix, 0, jsontext.Value(`{"storageConfig":{"vendor":1,"region":0,"bucket":"b","accessKey":"hide-a","secretKey":"hide-s","stsToken":"hide-t"}}`))
+	s, err := rules.Start(Call{Mode: session.Mix, Scene: 0}, jsontext.Value(`{"storageConfig":{"vendor":1,"region":0,"bucket":"b","accessKey":"hide-a","secretKey":"hide-s","stsToken":"hide-t"}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,11 +131,11 @@ func TestUpdate(t *testing.T) {
 		{session.Mix, session.Both, `{"unknown":1}`, one, "missing streamSubscribe"},
 		{session.Mix, session.Both, `{"webRecordingConfig":{"onhold":true}}`, one, "invalid webRecordingConfig"},
 		{session.Mix, session.Both, `{"rtmpPublishConfig":{}}`, one, "invalid rtmpPublishConfig"},
-		{session.Mix, session.Both, `{"storageConfig":{"vendor":1}}`, one, "missing region"},
+		{session.Mix, session.Both, `{"storageConfig":{"vendor":1}}`, one, "missing bucket"},
 		{session.Web, session.Both, sub(`"audioUidList":{"subscribeAudioUids":["21"]}`), one, "invalid streamSubscribe"},
 	}
 	for _, c := range cases {
-		got, err := DecodeUpdate(session.Plan{Mode: c.mode, Streams: c.streams}, jsontext.Value(c.raw))
+		got, err := rules.Update(Call{}, session.Plan{Mode: c.mode, Streams: c.streams}, jsontext.Value(c.raw))
 		if why, want := reason("Start", err), expand(c.no); why != want {
 			t.Errorf("%s: %q, want %q", c.raw, why, want)
 		} else if err == nil && !reflect.DeepEqual(*got.Subscription, c.want) {
@@ -145,26 +145,26 @@ func TestUpdate(t *testing.T) {
 }
 
 func TestLayout(t *testing.T) {
-	got, err := DecodeLayout([]byte(`{"mixedVideoLayout":3,"layoutConfig":[{"x_axis":0,"y_axis":0,"width":1,"height":1,"alpha":0}],"width":99999}`))
+	got, err := rules.Layout(Call{}, []byte(`{"mixedVideoLayout":3,"layoutConfig":[{"x_axis":0,"y_axis":0,"width":1,"height":1,"alpha":0}],"width":99999}`))
 	want := session.Layout{Kind: 3, Background: "#000000", Regions: []session.CustomRegion{{W: 1, H: 1}}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}
-	if got, err := DecodeLayout([]byte(`{}`)); err != nil || !reflect.DeepEqual(got, session.Layout{Background: "#000000"}) {
+	if got, err := rules.Layout(Call{}, []byte(`{}`)); err != nil || !reflect.DeepEqual(got, session.Layout{Background: "#000000"}) {
 		t.Errorf("an empty layout is %+v, %v; want the defaults", got, err)
 	}
-	if _, err := DecodeLayout([]byte(`{"mixedVideoLayout":"1"}`)); reason("UpdateLayout", err) != "UpdateLayout: invalid mixedVideoLayout value!" {
+	if _, err := rules.Layout(Call{}, []byte(`{"mixedVideoLayout":"1"}`)); reason("UpdateLayout", err) != "UpdateLayout: invalid mixedVideoLayout value!" {
 		t.Error(err)
 	}
 }
 
 func TestStop(t *testing.T) {
 	for raw, want := range map[string]bool{`{}`: false, `{"async_stop":true,"region":"CN"}`: true, `{"async_stop":null}`: false} {
-		if got, err := DecodeStop(jsontext.Value(raw)); err != nil || got != want {
+		if got, err := rules.Stop(jsontext.Value(raw)); err != nil || got != want {
 			t.Errorf("%s: %v, %v", raw, got, err)
 		}
 	}
-	if _, err := DecodeStop(jsontext.Value(`{"async_stop":"true"}`)); reason("Stop", err) != "Stop: invalid async_stop value!" {
+	if _, err := rules.Stop(jsontext.Value(`{"async_stop":"true"}`)); reason("Stop", err) != "Stop: invalid async_stop value!" {
 		t.Error(err)
 	}
 }

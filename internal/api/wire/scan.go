@@ -10,11 +10,12 @@ type scanner struct {
 	fail bool
 }
 
-// scanAcquire reads the body of acquire if it is plain.
-func scanAcquire(body []byte) (rawEnvelope, acquireOptions, bool) {
+// scanAcquire reads the body of acquire if it is plain and nothing is wrong with
+// it.
+func (r *Rules) scanAcquire(body []byte) (rawEnvelope, acquireOptions, bool) {
 	s := scanner{in: body}
 	var env rawEnvelope
-	var opts acquireOptions
+	opts := acquireOptions{ExpiredHour: r.expiredHour.number(), Scene: r.scene.number()}
 	var seen, inner int
 	s.object(func(name []byte) {
 		switch string(name) {
@@ -33,8 +34,7 @@ func scanAcquire(body []byte) (rawEnvelope, acquireOptions, bool) {
 					opts.Region = s.text()
 				case "resourceExpiredHour":
 					s.once(&inner, 2)
-					hours := s.number()
-					opts.ExpiredHour = &hours
+					opts.ExpiredHour = s.number()
 				case "scene":
 					s.once(&inner, 4)
 					opts.Scene = s.number()
@@ -50,7 +50,8 @@ func scanAcquire(body []byte) (rawEnvelope, acquireOptions, bool) {
 		}
 	})
 	s.space()
-	whole := seen == 7 && env.CName != "" && env.UID != ""
+	whole := seen == 7 && env.CName != "" && env.UID != "" &&
+		r.expiredHour.holds(float64(opts.ExpiredHour)) && r.scene.holds(float64(opts.Scene))
 	return env, opts, whole && !s.fail && s.at == len(s.in)
 }
 

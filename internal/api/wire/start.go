@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -8,123 +9,88 @@ import (
 	"tapedeck/internal/session"
 )
 
-// startOptions is the clientRequest of start (rest-api.md 3.2). The token of the
-// caller is for another kind of channel: rooms are joined with a key of our own.
+// startOptions is the clientRequest of start (rest-api.md 3.2), as the table
+// leaves it.
 type startOptions struct {
-	Token     *string              `json:"token"`
-	Storage   *storageConfig       `json:"storageConfig"`
-	Recording *recordingConfig     `json:"recordingConfig"`
-	File      *recordingFileConfig `json:"recordingFileConfig"`
-	Snapshot  *snapshotConfig      `json:"snapshotConfig"`
-	Extension *extensionConfig     `json:"extensionServiceConfig"`
-	Apps      *appsCollection      `json:"appsCollection"`
-	Transcode *transcodeOptions    `json:"transcodeOptions"`
+	Token     string            `json:"token"`
+	Storage   storageConfig     `json:"storageConfig"`
+	Recording recordingConfig   `json:"recordingConfig"`
+	File      *fileConfig       `json:"recordingFileConfig"`
+	Snapshot  *snapshotConfig   `json:"snapshotConfig"`
+	Extension *extensionConfig  `json:"extensionServiceConfig"`
+	Apps      *appsCollection   `json:"appsCollection"`
+	Transcode *transcodeOptions `json:"transcodeOptions"`
 }
 
-// recordingFileConfig of rest-api.md 3.5.
-type recordingFileConfig struct {
+// fileConfig is recordingFileConfig of rest-api.md 3.5.
+type fileConfig struct {
 	Types []string `json:"avFileType"`
 }
 
 // Start is a start whose options are all in order.
 type Start struct {
-	Plan    session.Plan // without SID, AppID, CName, UID
+	Token   string       // of the room, "" if none was given
+	Plan    session.Plan // without SID, AppID, CName, UID, Region
 	Private session.Private
 	Target  session.Target
 }
 
-// DecodeStart reads and checks the options of start for a mode and the scene that
-// acquire was told.
-func DecodeStart(mode session.Mode, scene int, options jsontext.Value) (Start, error) {
+// Start reads and checks the options of start.
+func (r *Rules) Start(c Call, options jsontext.Value) (Start, error) {
 	var o startOptions
-	if err := decode(options, &o); err != nil {
+	if err := r.request(c, r.Table.Requests["start"], options, &o); err != nil {
 		return Start{}, err
 	}
-	s := Start{Plan: session.Plan{Mode: mode, Scene: scene, SliceLength: sliceLength}}
+	s := Start{Token: o.Token, Plan: session.Plan{Mode: c.Mode, Scene: c.Scene, SliceLength: sliceLength}}
 	var err error
-	if mode == session.Web && o.Extension == nil {
-		return Start{}, &Problem{reasonNoServices, verbatim}
-	}
-	if s.Target, err = o.Storage.target(); err != nil {
+	if s.Target, err = r.target(&o.Storage); err != nil {
 		return Start{}, err
 	}
 	s.Plan.FilePrefix = s.Target.Prefix
-	if err = o.File.apply(&s.Plan); err != nil {
+	if c.Mode != session.Web {
+		err = o.Recording.apply(&s)
+	}
+	if err == nil && o.Extension != nil {
+		err = o.Extension.extension(&s)
+	}
+	if err == nil {
+		err = o.File.apply(&s.Plan)
+	}
+	if err == nil {
+		err = o.extras(&s.Plan)
+	}
+	if err != nil {
 		return Start{}, err
 	}
-	if mode == session.Web {
-		s.Plan.Streams = session.Both
-		return s, o.web(&s)
-	}
-	if err := o.Recording.apply(&s); err != nil {
-		return Start{}, err
-	}
-	if o.Extension != nil {
-		return Start{}, bad("extensionServiceConfig") // pages only; the services of mix are gone
-	}
-	return s, o.extras(&s.Plan)
+	return s, nil
 }
 
 // extras reads what goes beyond plain recording.
 func (o *startOptions) extras(p *session.Plan) error {
-	switch {
-	case p.Mode == session.Mix && o.Snapshot != nil:
-		return bad("snapshotConfig")
-	case p.Mode != session.Individual && o.Apps != nil:
-		return bad("appsCollection")
-	case p.Mode != session.Individual && o.Transcode != nil:
-		return bad("transcodeOptions")
-	case p.Mode == session.Mix:
-		return nil
-	}
 	if o.Snapshot != nil {
-		if err := o.Snapshot.check(o, p.Streams); err != nil {
+		if err := o.pictures(p.Streams); err != nil {
 			return err
 		}
-		p.Snapshot = &session.Snapshot{Interval: time.Duration(or(o.Snapshot.Interval, 10)) * time.Second}
+		p.Snapshot = &session.Snapshot{Interval: time.Duration(o.Snapshot.Interval) * time.Second}
 		p.NoFiles = o.File == nil // its presence is the switch (R15)
 	}
-	if p.Mode == session.Raw {
-		return nil
+	if p.Mode == session.Individual {
+		return o.postponed(p)
 	}
-	return o.postponed(p)
+	return nil
 }
 
 // apply puts the kinds of files into the plan (R14).
-func (c *recordingFileConfig) apply(p *session.Plan) error {
+func (c *fileConfig) apply(p *session.Plan) error {
 	if c == nil || len(c.Types) == 0 {
 		return nil
 	}
-	if p.Mode == session.Raw && len(c.Types) == 1 && c.Types[0] == "mp3" {
-		p.MP3 = true
-		return nil
+	types := slices.Clone(c.Types)
+	slices.Sort(types)
+	p.MP4 = slices.Equal(types, []string{"hls", "mp4"}) && p.Mode != session.Individual
+	p.MP3 = slices.Equal(types, []string{"mp3"}) && p.Mode == session.Raw && p.Streams == session.AudioOnly
+	if !p.MP4 && !p.MP3 && !slices.Equal(types, []string{"hls"}) {
+		return bad("avFileType")
 	}
-	mp4, err := c.mp4(p.Mode)
-	p.MP4 = mp4
-	return err
+	return nil
 }
-
-// mp4 reports whether an MP4 is wanted beside the playlist (R14).
-func (c *recordingFileConfig) mp4(mode session.Mode) (bool, error) {
-	if c == nil || len(c.Types) == 0 {
-		return false, nil
-	}
-	var hls, mp4 bool
-	for _, t := range c.Types {
-		switch {
-		case t == "hls" && !hls:
-			hls = true
-		case t == "mp4" && !mp4 && mode != session.Individual:
-			mp4 = true
-		default:
-			return false, bad("avFileType")
-		}
-	}
-	if !hls {
-		return false, bad("avFileType")
-	}
-	return mp4, nil
-}
-
-// present reports whether a member was given and is not null.
-func present(v jsontext.Value) bool { return len(v) > 0 && v.Kind() != 'n' }

@@ -56,7 +56,8 @@ func TestStartPlans(t *testing.T) {
 			p.ChannelType, p.Streams, p.MaxIdle, p.AudioProfile, p.LowStream = 1, session.AudioOnly, 5*time.Second, 2, true
 			p.Subscription.Video = session.UIDList{}
 		}},
-		{I, recording(`"audioProfile":2,"subscribeUidGroup":5,"maxIdleTime":2592000`), func(p *session.Plan) { p.MaxIdle = 720 * time.Hour }},
+		{I, recording(`"audioProfile":2,"subscribeUidGroup":5,"maxIdleTime":2592000`), func(p *session.Plan) { p.MaxIdle, p.MaxUsers = 720*time.Hour, 49 }},
+		{I, recording(`"subscribeUidGroup":4`), func(p *session.Plan) { p.MaxUsers = 32 }},
 		{M, recording(`"subscribeUidGroup":99,"streamMode":"whatever"`), func(*session.Plan) {}},
 		{I, recording(`"audioProfile":99,"streamMode":"standard"`), func(p *session.Plan) { p.StreamMode = "standard" }},
 		{I, recording(`"streamMode":"original"`), func(*session.Plan) {}}, // without effect when there is video
@@ -87,7 +88,7 @@ func TestStartPlans(t *testing.T) {
 	for _, c := range cases {
 		want := basePlan(c.mode)
 		c.change(&want)
-		got, err := DecodeStart(c.mode, 0, options(c.more))
+		got, err := rules.Start(Call{Mode: c.mode, Scene: 0}, options(c.more))
 		if err != nil || !reflect.DeepEqual(got.Plan, want) {
 			t.Errorf("%s %s:\n got %+v %+v, %v\nwant %+v %+v", c.mode, c.more, got.Plan, got.Plan.Mixing, err, want, want.Mixing)
 		}
@@ -115,7 +116,7 @@ func TestStartSubscription(t *testing.T) {
 		{`"streamTypes":0,"subscribeVideoUids":[]`, all, none},
 	}
 	for _, c := range cases {
-		got, err := DecodeStart(session.Mix, 0, options(recording(c.members)))
+		got, err := rules.Start(Call{Mode: session.Mix, Scene: 0}, options(recording(c.members)))
 		want := session.Subscription{Audio: c.audio, Video: c.video}
 		if err != nil || !reflect.DeepEqual(got.Plan.Subscription, want) {
 			t.Errorf("%s: %+v, %v; want %+v", c.members, got.Plan.Subscription, err, want)
@@ -144,6 +145,7 @@ func TestStartRefuses(t *testing.T) {
 		{I, recording(`"subscribeUidGroup":6`), "invalid subscribeUidGroup"},
 		{M, recording(`"decryptionMode":9`), "invalid decryptionMode"},
 		{M, recording(`"decryptionMode":1`), "missing secret"},
+		{M, recording(`"decryptionMode":4,"secret":"s"`), "decryptionMode 1 to 4 do not exist in LiveKit rooms, which are encrypted with AES-GCM: use 5 to 8!"},
 		{M, recording(`"decryptionMode":7,"secret":"s"`), "missing salt"},
 		{M, recording(`"decryptionMode":7,"secret":"s","salt":"AAAA"`), "invalid salt"},
 		{M, recording(`"privateParams":"{"`), "invalid privateParams"},
@@ -206,7 +208,7 @@ func TestStartRefuses(t *testing.T) {
 		{I, `"transcodeOptions":{"transConfig":{"transMode":"postponeTranscoding"}}`, "invalid transcodeOptions"},
 	}
 	for _, c := range cases {
-		_, err := DecodeStart(c.mode, 0, options(c.more))
+		_, err := rules.Start(Call{Mode: c.mode, Scene: 0}, options(c.more))
 		if got, want := reason("Start", err), expand(c.want); got != want {
 			t.Errorf("%s %s: %q, want %q", c.mode, c.more, got, want)
 		}
@@ -237,7 +239,7 @@ func TestPostponed(t *testing.T) {
 		{2, ``, "missing appsCollection"},
 		{2, postpone, ""},
 		{0, postpone, ""},
-		{2, trans(``), "missing transMode"},
+		{2, trans(``), "missing transConfig"},
 		{2, trans(`"transConfig":{"transMode":"x"}`), "invalid transMode"},
 		{2, trans(`"transConfig":{"transMode":"postponeTranscoding"},"container":{"format":"mp3"}`), "invalid format"},
 		{2, trans(`"transConfig":{"transMode":"audioMix"}`), "invalid streamTypes"},
@@ -249,7 +251,7 @@ func TestPostponed(t *testing.T) {
 		{2, trans(`"transConfig":{"transMode":"postponeTranscoding"},"container":{"format":"mp4"}`), ""},
 	}
 	for _, c := range cases {
-		_, err := DecodeStart(session.Individual, c.scene, options(c.more))
+		_, err := rules.Start(Call{Mode: session.Individual, Scene: c.scene}, options(c.more))
 		if got, want := reason("Start", err), expand(c.want); got != want {
 			t.Errorf("scene %d %s: %q, want %q", c.scene, c.more, got, want)
 		}
@@ -262,7 +264,7 @@ func TestOtherModes(t *testing.T) {
 		`{"extensionServiceConfig":null}`: "services not selected!",
 		"{" + storage + `,"extensionServiceConfig":{}}`: "services not selected!",
 	} {
-		_, err := DecodeStart(session.Web, 1, jsontext.Value(raw))
+		_, err := rules.Start(Call{Mode: session.Web, Scene: 1}, jsontext.Value(raw))
 		if got := reason("Start", err); got != want {
 			t.Errorf("web %s: %q, want %q", raw, got, want)
 		}
@@ -275,7 +277,7 @@ func FuzzDecodeStart(f *testing.F) {
 	f.Add([]byte(`{"storageConfig":{"vendor":11,"region":0,"bucket":"b","accessKey":"a","secretKey":"s","extensionParams":{"endpoint":"http://[::1]:9000"}}}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		for _, mode := range []session.Mode{session.Mix, session.Individual, session.Web} {
-			s, err := DecodeStart(mode, 0, raw)
+			s, err := rules.Start(Call{Mode: mode, Scene: 0}, raw)
 			if err != nil {
 				if why := reason("Start", err); len(why) > 120 || strings.ContainsFunc(why, func(r rune) bool { return r < ' ' || r > '~' }) {
 					t.Fatalf("reason %q", why)
@@ -284,11 +286,11 @@ func FuzzDecodeStart(f *testing.F) {
 			}
 			checkPlan(t, s)
 		}
-		if _, err := DecodeUpdate(session.Plan{Mode: session.Mix, Streams: session.Both}, raw); err == nil && len(raw) < 10 {
+		if _, err := rules.Update(Call{}, session.Plan{Mode: session.Mix, Streams: session.Both}, raw); err == nil && len(raw) < 10 {
 			t.Fatalf("%q updates something", raw)
 		}
-		_, _ = DecodeStop(raw)
-		if l, err := DecodeLayout(raw); err == nil && len(l.Regions) > maxRegions {
+		_, _ = rules.Stop(raw)
+		if l, err := rules.Layout(Call{}, raw); err == nil && len(l.Regions) > 17 {
 			t.Fatal("too many regions")
 		}
 	})
@@ -300,9 +302,9 @@ func checkPlan(t *testing.T, s Start) {
 	p := s.Plan
 	bad := p.MaxIdle < 5*time.Second || p.MaxIdle > 720*time.Hour || p.Streams < 0 || p.Streams > 2 ||
 		(p.Mode == session.Mix) != (p.Mixing != nil) || p.Mode == session.Individual && p.MP4 ||
-		len(s.Target.Prefix) > maxPrefix || p.FilePrefix != s.Target.Prefix || strings.Contains(s.Target.Bucket, "/")
+		len(s.Target.Prefix) > 128 || p.FilePrefix != s.Target.Prefix || strings.Contains(s.Target.Bucket, "/")
 	if m := p.Mixing; m != nil {
-		bad = bad || m.Width < 2 || m.Height < 2 || m.Width*m.Height > maxArea || m.Bitrate < 1 || m.Bitrate > maxBitrate
+		bad = bad || m.Width < 2 || m.Height < 2 || m.Width*m.Height > maxArea || m.Bitrate < 1 || m.Bitrate > 6500
 		for _, r := range m.Layout.Regions {
 			bad = bad || r.X < 0 || r.Y < 0 || r.X+r.W > 1.000001 || r.Y+r.H > 1.000001
 		}

@@ -14,61 +14,58 @@ type Update struct {
 	Target       *session.Target
 }
 
-// DecodeUpdate reads the clientRequest of update (rest-api.md 6) for a recording
-// with that plan.
-func DecodeUpdate(plan session.Plan, options jsontext.Value) (Update, error) {
-	var o struct {
-		Subscribe *struct {
-			Audio *audioLists `json:"audioUidList"`
-			Video *videoLists `json:"videoUidList"`
-		} `json:"streamSubscribe"`
-		Web *struct {
-			OnHold *bool `json:"onhold"`
-		} `json:"webRecordingConfig"`
-		Push *struct {
-			Outputs []pushOutput `json:"outputs"`
-		} `json:"rtmpPublishConfig"`
-		Storage *storageConfig `json:"storageConfig"`
+// updateOptions is the clientRequest of update (rest-api.md 6), as the table
+// leaves it.
+type updateOptions struct {
+	Subscribe *struct {
+		Audio audioLists `json:"audioUidList"`
+		Video videoLists `json:"videoUidList"`
+	} `json:"streamSubscribe"`
+	Web *struct {
+		OnHold bool `json:"onhold"`
+	} `json:"webRecordingConfig"`
+	Push    *pushParam     `json:"rtmpPublishConfig"`
+	Storage *storageConfig `json:"storageConfig"`
+}
+
+// Update reads the clientRequest of update for a recording with that plan.
+func (r *Rules) Update(c Call, plan session.Plan, options jsontext.Value) (Update, error) {
+	c.Mode = plan.Mode
+	if plan.Push > 0 {
+		c.MaxOutputs = plan.Push // as many as there were
 	}
-	if err := decode(options, &o); err != nil {
+	var o updateOptions
+	if err := r.request(c, r.Table.Requests["update"], options, &o); err != nil {
 		return Update{}, err
 	}
 	var u Update
-	switch {
-	case o.Web != nil && plan.Mode != session.Web:
-		return u, bad("webRecordingConfig")
-	case o.Push != nil && plan.Push == 0:
-		return u, bad("rtmpPublishConfig")
-	case o.Subscribe != nil && plan.Mode == session.Web:
-		return u, bad("streamSubscribe")
-	case o.Web == nil && o.Push == nil && o.Subscribe == nil && o.Storage == nil:
-		return u, absent("streamSubscribe")
+	if o == (updateOptions{}) {
+		return u, absent(firstOfUpdate(c))
 	}
+	var err error
 	if o.Subscribe != nil {
-		audio := or(o.Subscribe.Audio, audioLists{}).choice(true)
-		video := or(o.Subscribe.Video, videoLists{}).choice(true)
-		if !audio.any() && !video.any() {
+		audio, video := o.Subscribe.Audio.choice(), o.Subscribe.Video.choice()
+		if !audio.given() && !video.given() {
 			return u, absent("streamSubscribe")
 		}
-		sub, err := subscription(audio, video, plan.Streams)
-		if err != nil {
+		var sub session.Subscription
+		if sub, err = subscription(audio, video, plan.Streams); err != nil {
 			return u, err
 		}
 		u.Subscription = &sub
 	}
 	if o.Web != nil {
-		hold := or(o.Web.OnHold, false)
-		u.OnHold = &hold
+		u.OnHold = &o.Web.OnHold
 	}
 	if o.Push != nil {
-		var err error
-		if u.Push, err = outputs(o.Push.Outputs, plan.Push); err != nil {
-			return u, err
+		if plan.Push == 0 {
+			return u, bad("rtmpPublishConfig")
 		}
+		u.Push = o.Push.urls()
 	}
 	if o.Storage != nil {
-		t, err := o.Storage.target()
-		if err != nil {
+		var t session.Target
+		if t, err = r.target(o.Storage); err != nil {
 			return u, err
 		}
 		u.Target = &t
@@ -76,21 +73,19 @@ func DecodeUpdate(plan session.Plan, options jsontext.Value) (Update, error) {
 	return u, nil
 }
 
-// any reports whether one of the lists was given.
-func (c choice) any() bool {
-	for _, d := range c.deny {
-		if given(d, c.strict) {
-			return true
-		}
+// firstOfUpdate names what is missing from an update without any known member.
+func firstOfUpdate(c Call) string {
+	if c.Mode == session.Web {
+		return "webRecordingConfig"
 	}
-	return given(c.allow, c.strict)
+	return "streamSubscribe"
 }
 
-// DecodeStop reads the clientRequest of stop: whether to answer at once.
-func DecodeStop(options jsontext.Value) (async bool, err error) {
+// Stop reads the clientRequest of stop: whether to answer at once.
+func (r *Rules) Stop(options jsontext.Value) (async bool, err error) {
 	var o struct {
-		Async *bool `json:"async_stop"`
+		Async bool `json:"async_stop"`
 	}
-	err = decode(options, &o)
-	return or(o.Async, false), err
+	err = r.request(Call{}, r.Table.Requests["stop"], options, &o)
+	return o.Async, err
 }

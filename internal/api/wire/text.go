@@ -2,34 +2,6 @@ package wire
 
 import "strconv"
 
-// rule is a range that a number has to keep to. An absent number keeps to every
-// rule.
-type rule struct {
-	field    string
-	value    *int
-	from, to int
-}
-
-func check(rules ...rule) error {
-	for _, r := range rules {
-		if r.value != nil && (*r.value < r.from || *r.value > r.to) {
-			return bad(r.field)
-		}
-	}
-	return nil
-}
-
-// or is the value, or its default when it is absent.
-func or[T any](value *T, otherwise T) T {
-	if value == nil {
-		return otherwise
-	}
-	return *value
-}
-
-// text is the value of an optional string.
-func text(s *string) string { return or(s, "") }
-
 // oneOf reports whether s is one of the values.
 func oneOf(s string, values ...string) bool {
 	for _, v := range values {
