@@ -65,6 +65,7 @@ type Config struct {
 	Env    []string // NAME=value, for the worker, beside the few harmless ones it inherits
 
 	Ledger  *ledger.Ledger
+	Region  string // CN, AP, EU, NA or none: recordings of other regions are not taken
 	Rooms   Minter
 	Shipper NewShipper
 	Unseal  Unseal // nil: recordings with secrets are refused
@@ -123,7 +124,7 @@ type Node struct {
 	now   func() time.Time
 	admit *admission
 
-	stopServing func() // ServePlace
+	stopServing func()
 	stopSweep   context.CancelFunc
 	sweeping    sync.WaitGroup
 
@@ -158,7 +159,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		n.detach()
 		return nil, err
 	}
-	if n.stopServing, err = cfg.Ledger.ServePlace(id, n.take); err != nil {
+	if n.stopServing, err = n.serve(ctx); err != nil {
 		n.detach()
 		return nil, err
 	}
@@ -189,6 +190,20 @@ func (c Config) withDefaults() Config {
 	}
 	c.times = c.times.withDefaults()
 	return c
+}
+
+// serve offers the node to those who place recordings.
+func (n *Node) serve(ctx context.Context) (stop func(), err error) {
+	unserve, err := n.cfg.Ledger.ServePlaceIn(n.cfg.Region, n.id, n.take)
+	if err != nil {
+		return nil, err
+	}
+	leave, err := n.cfg.Ledger.Announce(ctx, n.cfg.Region, n.id)
+	if err != nil {
+		unserve()
+		return nil, err
+	}
+	return func() { leave(); unserve() }, nil
 }
 
 // ID returns the node's name, which it keeps over restarts.
