@@ -36,6 +36,7 @@ const (
 	KindMPD      FileKind = "mpd"
 	KindImage    FileKind = "jpg"
 	KindReport   FileKind = "report"
+	KindSound    FileKind = "sound" // an MP3, M4A or AAC
 )
 
 // Fact is one line of journal.log. Only the members that belong to its type

@@ -198,6 +198,14 @@ func (w *Writer) flush() error {
 	return nil
 }
 
+// Hold lets the newest picture stand until pts, 90 kHz ticks from the file's
+// start, when no later one comes.
+func (w *Writer) Hold(pts int64) {
+	if t := w.video; t != nil && t.open && pts > t.last {
+		t.settle(pts)
+	}
+}
+
 // Samples returns how many access units and audio frames were added.
 func (w *Writer) Samples() (video, audio int) {
 	if w.video != nil {
