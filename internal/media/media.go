@@ -78,5 +78,6 @@ type Unit struct {
 	Key   bool  // decodable on its own (always true for audio)
 	Gap   int   // RTP packets lost just before this unit
 	W, H  int   // coded size in pixels, set on video key frames, else 0
+	Turn  int   // how far the sender asks to turn the picture: 0, 90, 180 or 270 degrees anticlockwise
 	Data  []byte
 }

@@ -20,6 +20,16 @@ func shortPlan(mode string) session.Plan {
 	return p
 }
 
+// final is the newest fact of a playlist.
+func (d *deck) final(name string) (newest spool.Fact) {
+	for _, f := range d.facts() {
+		if f.Type == spool.FactIndex && f.Name == name {
+			newest = f
+		}
+	}
+	return newest
+}
+
 func (d *deck) gaps(uid string) (notes []string) {
 	for _, f := range d.facts() {
 		if f.Type == spool.FactGap && f.UID == uid {
@@ -267,17 +277,20 @@ func TestIndividualScreen(t *testing.T) {
 	d.play(&s, 0, 14*sec)
 	d.finish()
 	d.check()
-	// A change waits for the next key frame, which comes three times a second.
-	got := d.starts(d.playlist(d.index(7, "video")))
-	for i, want := range []time.Duration{time.Second, 4166 * time.Millisecond, 8166 * time.Millisecond} {
-		if len(got) != 3 {
-			t.Fatalf("pictures begin at %v", got)
+	// The screen begins in "video" and goes on beside the camera, from its next
+	// key frame, which comes three times a second.
+	video, shared := d.playlist(d.index(7, "video")), d.playlist(d.index(7, "screen"))
+	times(t, "pictures begin", d.starts(video), time.Second, 4*time.Second)
+	within(t, "video", video.Sum(), 7*time.Second, 5*time.Millisecond)
+	for i, at := range d.starts(shared) {
+		within(t, "screen begins", at, 4333*time.Millisecond, 180*time.Millisecond)
+		within(t, "screen", shared.Sum(), 12*time.Second-at, 5*time.Millisecond)
+		if i > 0 {
+			t.Errorf("the screen begins %d times", i+1)
 		}
-		within(t, "pictures begin", got[i], want, 180*time.Millisecond)
 	}
-	within(t, "video", d.playlist(d.index(7, "video")).Sum(), 11*time.Second-333*time.Millisecond, 350*time.Millisecond)
-	if notes := d.gaps("7"); !strings.Contains(strings.Join(notes, "\n"), "second video track") {
-		t.Errorf("notes: %q", notes)
+	if f := d.final(d.index(7, "screen")); f.Track != session.TrackVideo || f.UID != "7" || f.Unlisted {
+		t.Errorf("listed as %+v", f)
 	}
 	w := d.watch(d.index(7, "audio"))
 	if a, b := len(w.Beeps(samples.ToneH264)), len(w.Beeps(samples.ToneVP8)); a != 11 || b != 11 {

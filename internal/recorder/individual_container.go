@@ -30,6 +30,17 @@ func newVideoWriter(c media.Codec, mode string) videoWriter {
 	return nil
 }
 
+// videoWriter puts units into a slice's container.
+type videoWriter interface {
+	// ext is the slice's file name extension.
+	ext() string
+	// begin opens the container; u is the key frame, or forced cut, that comes first.
+	begin(s *Slice, u media.Unit, w, h int, discontinuity bool) error
+	write(u media.Unit) error
+	// end completes the container of a slice of length dur.
+	end(dur media.Time) error
+}
+
 // tsVideo writes H.264 or H.265 as it comes. Its counters run through all slices.
 type tsVideo struct{ w *ts.Writer }
 

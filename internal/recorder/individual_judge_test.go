@@ -32,7 +32,7 @@ func (d *deck) check() {
 			final[f.Name] = f
 		}
 	}
-	name := regexp.MustCompile(`^[0-9a-f]{32}_my_room__uid_s_\d+__uid_e_(audio|video|av)(_\d{17}\.(ts|webm)|\.m3u8|\.mpd)$`)
+	name := regexp.MustCompile(`^[0-9a-f]{32}_my_room__uid_s_\d+__uid_e_(audio|video|screen|av)(_\d{17}\.(ts|webm)|\.m3u8|\.mpd)$`)
 	for _, path := range left {
 		base := filepath.Base(path)
 		f, isSlice := closed[base]

@@ -35,7 +35,7 @@ type userStreams struct {
 	wake  chan struct{}
 	spare []channel.Event
 
-	video *userVideo
+	video *userLanes
 	audio *userAudio
 	joint *joint
 }
@@ -45,7 +45,7 @@ func newUserStreams(m *individual, uid uint32) *userStreams {
 		m: m, uid: uid, log: m.log.With("uid", uid),
 		queue: newMixQueue(), wake: make(chan struct{}, 1),
 	}
-	p.video = newUserVideo(p)
+	p.video = newUserLanes(p)
 	p.audio = newUserAudio(p)
 	if m.plan.StreamMode == session.StreamStandard && m.plan.Streams == session.Both {
 		p.joint = newJoint(p)
@@ -56,7 +56,7 @@ func newUserStreams(m *individual, uid uint32) *userStreams {
 // index returns the user's playlist of the given type.
 func (p *userStreams) index(kind string) *Index {
 	track, playable := session.TrackAudio, true
-	if kind == typeVideo {
+	if kind != typeAudio {
 		track, playable = session.TrackVideo, false
 	}
 	return p.m.out.Index(IndexConfig{

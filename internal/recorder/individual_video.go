@@ -20,93 +20,70 @@ const (
 	// keyInterval lies between two requests for a key frame.
 	keyInterval media.Time = 1_000_000
 
-	// leastStep is how long a picture is shown before one of another size.
-	leastStep media.Time = 10_000
+	// sameInstant is how close two pictures of different sizes are that a server
+	// sends for one instant when it switches layers.
+	sameInstant media.Time = 10_000
+
+	// leastStep is the least distance of two frames: what WebM can tell apart.
+	leastStep media.Time = 1_000
 
 	// stepsKept is how many frame intervals the usual one is taken from.
 	stepsKept = 31
 )
 
-// userVideo writes one user's pictures as they come. A user has one video
-// stream in the files: the camera, or a shared screen while there is no camera.
+// userVideo is a lane: it writes the pictures of one track at a time as they
+// come, one frame behind, so that a frame that another one replaces is never
+// written.
 type userVideo struct {
 	p       *userStreams
+	kind    string // in file names
 	writers map[media.Codec]videoWriter
+	track   *channel.Track // whose pictures these are, nil = nobody's
 
-	live    map[string]*channel.Track // tracks that send
-	current *channel.Track            // the one that is recorded
-	refused map[string]bool           // tracks that were told about as not recorded
-
+	held    *media.Unit // the newest frame, not yet written
 	writer  videoWriter
 	slice   *Slice
 	codec   media.Codec
 	w, h    int
-	last    media.Time // PTS of the newest unit
+	turn    int
+	last    media.Time // PTS of the newest frame
+	written media.Time // PTS of the newest frame in a file
 	steps   []media.Time
-	waiting bool       // nothing is written before a key frame
+	waiting bool       // nothing is taken before a key frame
 	asked   media.Time // when a key frame was last asked for
 	resumed bool       // the next slice follows an interruption
 
 	lost, dropped int // packets and units, since the last note
 }
 
-// videoWriter puts units into a slice's container.
-type videoWriter interface {
-	// ext is the slice's file name extension.
-	ext() string
-	// begin opens the container; u is the key frame, or forced cut, that comes first.
-	begin(s *Slice, u media.Unit, w, h int, discontinuity bool) error
-	write(u media.Unit) error
-	// end completes the container of a slice of length dur.
-	end(dur media.Time) error
-}
-
-func newUserVideo(p *userStreams) *userVideo {
+func newUserVideo(p *userStreams, kind string) *userVideo {
 	return &userVideo{
-		p: p, writers: map[media.Codec]videoWriter{}, live: map[string]*channel.Track{},
-		refused: map[string]bool{}, waiting: true, resumed: true, asked: -keyInterval, last: -1 << 62,
+		p: p, kind: kind, writers: map[media.Codec]videoWriter{},
+		waiting: true, resumed: true, asked: -1 << 62, last: -1 << 62,
 	}
-}
-
-// started takes note of a track that sends from now on.
-func (v *userVideo) started(t *channel.Track) {
-	if !v.p.m.plan.Streams.Video() {
-		return
-	}
-	v.live[t.ID] = t
-	if !v.p.m.plan.LowStream {
-		v.p.m.src.SetSize(t, 0, 0)
-	}
-}
-
-// stopped ends the stream if t was the one recorded: it was muted, or is gone.
-func (v *userVideo) stopped(t *channel.Track, gone bool) error {
-	delete(v.live, t.ID)
-	if gone {
-		delete(v.refused, t.ID)
-	}
-	if v.current != t {
-		return nil
-	}
-	return v.interrupt()
-}
-
-// left ends everything: the user is gone.
-func (v *userVideo) left() error {
-	clear(v.live)
-	clear(v.refused)
-	return v.interrupt()
 }
 
 // interrupt ends the stream; another track, or this one later, may follow.
-func (v *userVideo) interrupt() error {
-	v.current = nil
-	v.waiting, v.resumed = true, true
-	return v.close(v.last+v.usual(), false)
+func (v *userVideo) interrupt() error { return v.interruptBy(1 << 62) }
+
+// interruptBy is interrupt where something else begins at a time.
+func (v *userVideo) interruptBy(at media.Time) error {
+	err := v.flush()
+	v.waiting, v.resumed, v.asked = true, true, -1<<62
+	if err != nil {
+		return err
+	}
+	return v.close(max(v.written+leastStep, min(v.written+v.usual(), at)), false)
 }
 
-// advance ends the slice of a stream that has been silent for too long.
+// advance writes a frame that nothing has replaced until now, and ends the slice
+// of a stream that has been silent for too long.
 func (v *userVideo) advance(now media.Time) error {
+	if v.held != nil && v.held.PTS < now {
+		if err := v.flush(); err != nil {
+			return err
+		}
+	}
 	if v.slice == nil || now-v.last <= interrupted {
 		return nil
 	}
@@ -114,78 +91,70 @@ func (v *userVideo) advance(now media.Time) error {
 }
 
 // finish closes the slice and the playlist.
-func (v *userVideo) finish() error { return v.close(v.last+v.usual(), true) }
-
-// choose reports whether units of t are recorded.
-func (v *userVideo) choose(t *channel.Track, u media.Unit) (bool, error) {
-	if v.live[t.ID] == nil {
-		return false, nil // muted, or not wanted
-	}
-	switch {
-	case v.current == t:
-		return true, nil
-	case v.current == nil:
-	case t.Kind == channel.Camera && v.current.Kind != channel.Camera && u.Key:
-		v.note(v.current)
-		if err := v.interrupt(); err != nil {
-			return false, err
-		}
-	default:
-		v.note(t)
-		return false, nil
-	}
-	v.current = t
-	v.asked = -keyInterval
-	return true, nil
-}
-
-// note tells once that a track is not recorded beside another.
-func (v *userVideo) note(t *channel.Track) {
-	if !v.refused[t.ID] {
-		v.refused[t.ID] = true
-		v.p.log.Warn("a user's second video is not recorded while the first is: an individual recording has one per user", "track", t.ID)
-		v.p.gap("a second video track is not recorded while the first is")
-	}
-}
-
-// push writes a unit of a track.
-func (v *userVideo) push(t *channel.Track, u media.Unit) error {
-	if mine, err := v.choose(t, u); !mine || err != nil {
+func (v *userVideo) finish() error {
+	if err := v.flush(); err != nil {
 		return err
 	}
+	return v.close(v.written+v.usual(), true)
+}
+
+// push takes a frame of the track.
+func (v *userVideo) push(u media.Unit) error {
 	v.lost += u.Gap
 	if u.Gap > 0 && !u.Key {
 		v.waiting = true // what follows refers to pictures that are missing
-	}
-	if v.waiting && !u.Key || u.PTS <= v.last {
-		v.waiting = true
-		v.dropped++
-		v.ask(u.PTS)
-		return nil
 	}
 	if v.slice != nil && u.PTS-v.last > interrupted {
 		if err := v.interrupt(); err != nil {
 			return err
 		}
-		v.current = t
-		if !u.Key {
-			v.dropped++
-			v.ask(u.PTS)
-			return nil
-		}
 	}
-	if v.slice != nil {
-		// A server that switches layers can send two pictures for one instant. A
-		// slice between them would have no length.
-		if v.resized(u) {
+	if v.waiting && !u.Key {
+		v.dropped++
+		v.ask(u.PTS)
+		return nil
+	}
+	v.waiting = false
+	if v.replaces(u) {
+		u.PTS = max(u.PTS, v.held.PTS)
+	} else {
+		if err := v.flush(); err != nil {
+			return err
+		}
+		if v.slice != nil {
 			u.PTS = max(u.PTS, v.last+leastStep)
+			v.step(u.PTS - v.last)
 		}
-		v.step(u.PTS - v.last)
 	}
+	v.held, v.last = &u, u.PTS
+	return nil
+}
+
+// replaces reports whether u shows the instant of the frame before in another
+// size. A server that switches layers sends up to one picture of each for one
+// instant; slices between them would have no length.
+func (v *userVideo) replaces(u media.Unit) bool {
+	if v.held == nil || !u.Key || u.PTS-v.held.PTS >= sameInstant {
+		return false
+	}
+	w, h := v.held.W, v.held.H
+	if w == 0 {
+		w, h = v.w, v.h
+	}
+	return u.W != w || u.H != h
+}
+
+// flush writes the frame that is held.
+func (v *userVideo) flush() error {
+	if v.held == nil {
+		return nil
+	}
+	u := *v.held
+	v.held = nil
 	if err := v.cut(u); err != nil {
 		return err
 	}
-	v.waiting, v.last = false, u.PTS
+	v.written = u.PTS
 	if v.slice == nil {
 		return nil // a codec without a file format
 	}
@@ -196,7 +165,7 @@ func (v *userVideo) push(t *channel.Track, u media.Unit) error {
 func (v *userVideo) ask(now media.Time) {
 	if now-v.asked >= keyInterval {
 		v.asked = now
-		v.p.m.src.RequestKey(v.current)
+		v.p.m.src.RequestKey(v.track)
 	}
 }
 
@@ -218,45 +187,62 @@ func (v *userVideo) usual() media.Time {
 	return s[len(s)/2]
 }
 
-// resized reports whether u begins a picture of another size.
-func (v *userVideo) resized(u media.Unit) bool {
-	return u.Key && u.W > 0 && (u.W != v.w || u.H != v.h)
-}
-
-// cut begins a slice with u where one is due.
+// cut begins a slice with u where one is due (files.md 5.1).
 func (v *userVideo) cut(u media.Unit) error {
-	resized := v.resized(u)
+	resized := u.Key && u.W > 0 && (u.W != v.w || u.H != v.h)
+	changed := resized || u.Codec != v.codec
 	switch {
-	case v.slice == nil:
-	case u.Codec != v.codec, resized:
+	case v.slice == nil, changed:
 	default:
 		age := u.PTS - v.slice.Start()
 		forced := u.Codec == media.H264 && (age >= forcedLength || v.slice.Size() >= forcedBytes)
 		if age < v.p.sliceLength() && !forced {
+			v.turned(u)
 			return nil
 		}
 		if !u.Key && !forced {
-			v.ask(u.PTS)
+			v.turned(u)
+			if v.track != nil {
+				v.ask(u.PTS)
+			}
 			return nil
 		}
 	}
 	if u.W > 0 {
 		v.w, v.h = u.W, u.H
 	}
-	if err := v.close(u.PTS, false); err != nil {
+	if err := v.close(v.endBefore(u, changed), false); err != nil {
 		return err
 	}
-	return v.open(u, resized)
+	return v.open(u, changed)
+}
+
+// endBefore is where a slice ends that u follows. Slices of one stream are
+// adjacent: where frames are missing between them, the last picture is held. At
+// a discontinuity the slice is as long as what it holds.
+func (v *userVideo) endBefore(u media.Unit, discontinuity bool) media.Time {
+	if usual := v.usual(); discontinuity && u.PTS-v.written > 2*usual {
+		return v.written + usual
+	}
+	return u.PTS
+}
+
+// turned tells in the slice's tags that its pictures are to be turned otherwise
+// from u on: one slice may have several such tags.
+func (v *userVideo) turned(u media.Unit) {
+	if u.Key && u.Turn != v.turn {
+		v.turn = u.Turn
+		v.slice.Tag(playlist.Rotate(v.w, v.h, v.turn, v.p.m.out.At(u.PTS)))
+	}
 }
 
 // open begins a slice with u.
-func (v *userVideo) open(u media.Unit, resized bool) error {
+func (v *userVideo) open(u media.Unit, changed bool) error {
 	w, err := v.container(u)
 	if w == nil || err != nil {
 		return err
 	}
-	index := v.p.index(typeVideo)
-	changed := resized || u.Codec != v.codec
+	index := v.p.index(v.kind)
 	fresh := index.Fresh()
 	var tags []string
 	switch {
@@ -265,15 +251,19 @@ func (v *userVideo) open(u media.Unit, resized bool) error {
 	case changed:
 		tags = []string{playlist.Discontinuity()}
 	}
-	if fresh || v.resumed || changed {
-		tags = append(tags, playlist.Rotate(v.w, v.h, 0, v.p.m.out.At(u.PTS)))
+	if u.Key && u.Turn != v.turn {
+		v.turn = u.Turn
+		changed = true
+	}
+	discontinuity := fresh || v.resumed || len(tags) > 0
+	if discontinuity || changed {
+		tags = append(tags, playlist.Rotate(v.w, v.h, v.turn, v.p.m.out.At(u.PTS)))
 	}
 	s, err := index.Begin(u.PTS, w.ext(), tags)
 	if err != nil {
 		return err
 	}
 	v.writer, v.slice, v.codec = w, s, u.Codec
-	discontinuity := fresh || v.resumed || changed
 	v.resumed = false
 	return w.begin(s, u, v.w, v.h, discontinuity)
 }
@@ -317,15 +307,4 @@ func (v *userVideo) report() {
 	}
 	v.p.gap("video: %d packets lost, %d frames dropped until a key frame", v.lost, v.dropped)
 	v.lost, v.dropped = 0, 0
-}
-
-// codecs returns the codec of the pictures in WebM slices for an MPD.
-func (v *userVideo) codecs() string {
-	switch v.codec {
-	case media.VP9:
-		return "vp09.00.31.08"
-	case media.AV1:
-		return "av01.0.04M.08"
-	}
-	return "vp8"
 }

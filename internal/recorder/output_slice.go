@@ -1,6 +1,8 @@
 package recorder
 
 import (
+	"slices"
+
 	"tapedeck/internal/media"
 	"tapedeck/internal/spool"
 )
@@ -20,6 +22,9 @@ func (s *Slice) Name() string { return s.name }
 
 // Start returns the time of the first sample.
 func (s *Slice) Start() media.Time { return s.start }
+
+// Tag adds a line that stands before the slice's EXTINF in the playlist.
+func (s *Slice) Tag(line string) { s.tags = append(slices.Clip(s.tags), line) }
 
 // Size returns how much was written, in bytes.
 func (s *Slice) Size() int64 { return s.part.Size() }
