@@ -76,6 +76,7 @@ const EventVersion = 1
 // with each event, so that a node that takes up a recording, after a crash or
 // from another node, derives neither an event twice nor one too few.
 type Marks struct {
+	Epoch    int      `json:"e,omitempty"` // of the node whose logs these are
 	Journal  Mark     `json:"j,omitzero"`
 	Receipts Mark     `json:"r,omitzero"`
 	Minute   int64    `json:"m,omitempty"`    // of the newest event 33, counted from the start
