@@ -27,7 +27,14 @@ func main() {
 	log := obs.NewLogger(os.Stderr, *level, "text")
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	if err := recorder.NewWorker(*dir, log, time.Now).Run(ctx); err != nil {
+	settings, err := recorder.SettingsFromEnv(os.Getenv)
+	if err != nil {
+		log.Error("the environment is wrong", "err", err)
+		os.Exit(2)
+	}
+	w := recorder.NewWorker(*dir, log, time.Now)
+	w.Configure(settings)
+	if err := w.Run(ctx); err != nil {
 		log.Error("the recording failed", "err", err)
 		os.Exit(1)
 	}

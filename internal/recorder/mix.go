@@ -11,6 +11,7 @@ import (
 	"tapedeck/internal/channel"
 	"tapedeck/internal/media"
 	"tapedeck/internal/media/depacket"
+	"tapedeck/internal/push"
 	"tapedeck/internal/session"
 )
 
@@ -31,6 +32,9 @@ const (
 	// still takes events out of its queue.
 	mixBurst media.Time = 1_000_000
 
+	// warnPicture: a picture of the layout is left out (journal.md).
+	warnPicture channel.Warning = 1010
+
 	mixTick = 40 * time.Millisecond // longest sleep between two rounds
 )
 
@@ -40,48 +44,84 @@ const (
 // All work happens in Run's goroutine; Handle, Subscribe and Layout only leave
 // orders.
 type mixMode struct {
-	plan  session.Plan
-	out   *Output
-	src   channel.Source
-	log   *slog.Logger
-	queue *mixQueue
-	spare []channel.Event
+	plan     session.Plan
+	settings Settings
+	out      *Output
+	src      channel.Source
+	log      *slog.Logger
+	queue    *mixQueue
+	spare    []channel.Event
+
+	fetching sync.WaitGroup // the gallery's goroutine
+	unfetch  func()         // ends it
 
 	mu     sync.Mutex
 	orders struct { // replaced as a whole, taken at the next round
 		subscription *session.Subscription
 		layout       *session.Layout
+		hold         *bool
+		push         []string
+		pushed       bool // push is an order
 	}
 
 	room    *mixRoom
 	video   *mixVideo // nil without pictures
 	audio   *mixAudio // nil without sound
 	files   *mixFiles
+	live    *push.Output // nil until there is somebody to push to
 	started bool
+	held    bool
 	start   media.Time // of the first sample, a whole millisecond
+	least   media.Time // no earlier start: the end of what was written before a pause
 	lateAt  media.Time // when being late was last reported
 }
 
-func newMix(plan session.Plan, out *Output, src channel.Source, log *slog.Logger) (Mode, error) {
+func newMix(plan session.Plan, settings Settings, out *Output, src channel.Source, log *slog.Logger) (*mixMode, error) {
 	if plan.Mixing == nil {
 		return nil, fmt.Errorf("recorder: the plan of %s has no canvas", plan.SID)
 	}
-	m := &mixMode{plan: plan, out: out, src: src, log: log, queue: newMixQueue()}
+	m := &mixMode{plan: plan, settings: settings, out: out, src: src, log: log, queue: newMixQueue(), unfetch: func() {}}
 	m.room = newMixRoom(plan)
-	var err error
-	if plan.Streams.Video() {
-		if m.video, err = newMixVideo(*plan.Mixing, m.room, src, log); err != nil {
-			return nil, err
-		}
+	if err := m.open(); err != nil {
+		m.close()
+		return nil, err
 	}
-	if plan.Streams.Audio() {
-		if m.audio, err = newMixAudio(plan.AudioProfile, log); err != nil {
-			m.close()
-			return nil, err
-		}
-	}
-	m.files = newMixFiles(plan, out, m.video, m.audio)
+	m.files = newMixFiles(plan, settings, out, m.video, m.audio)
+	m.files.sent = m.send
 	return m, nil
+}
+
+// open makes what turns media into encoded pictures and sound.
+func (m *mixMode) open() (err error) {
+	if m.plan.Streams.Video() {
+		pictures := m.openGallery()
+		if m.video, err = newMixVideo(*m.plan.Mixing, m.settings.Quality, m.room, m.src, pictures, m.log); err != nil {
+			return err
+		}
+	}
+	if m.plan.Streams.Audio() {
+		err = m.openAudio()
+	}
+	return err
+}
+
+func (m *mixMode) openAudio() (err error) {
+	if m.audio, err = newMixAudio(m.plan.AudioProfile, m.log); err == nil && m.video != nil {
+		m.audio.heard = m.room.speaks
+	}
+	return err
+}
+
+// openGallery begins to fetch the pictures of layouts.
+func (m *mixMode) openGallery() *gallery {
+	g := newGallery(fetcher(m.settings.Egress), time.Now, func(note string) {
+		m.log.Warn("a picture is left out of the layout", "why", note)
+		m.out.Warn(channel.User{}, warnPicture, note, m.out.Clock().Now())
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	m.unfetch = cancel
+	m.fetching.Go(func() { g.serve(ctx) })
+	return g
 }
 
 // Handle implements Mode.
@@ -125,7 +165,12 @@ func (m *mixMode) Run(ctx context.Context) error {
 
 // round does what is due at now and returns how long there is nothing to do.
 func (m *mixMode) round(now media.Time) (time.Duration, error) {
-	m.pump(now)
+	if err := m.pump(now); err != nil {
+		return 0, err
+	}
+	if m.held {
+		m.rest(now - mixDelay)
+	}
 	if !m.started {
 		return mixTick / 4, nil
 	}
@@ -142,10 +187,10 @@ func (m *mixMode) round(now media.Time) (time.Duration, error) {
 }
 
 // pump applies orders and events.
-func (m *mixMode) pump(now media.Time) {
+func (m *mixMode) pump(now media.Time) error {
 	m.mu.Lock()
 	orders := m.orders
-	m.orders.subscription, m.orders.layout = nil, nil
+	m.orders.subscription, m.orders.layout, m.orders.hold, m.orders.pushed = nil, nil, nil, false
 	m.mu.Unlock()
 	if orders.subscription != nil {
 		m.room.subscribe(*orders.subscription, now)
@@ -162,6 +207,13 @@ func (m *mixMode) pump(now media.Time) {
 		m.apply(ev, now)
 	}
 	m.spare = events
+	if orders.pushed {
+		m.pushTo(orders.push)
+	}
+	if orders.hold != nil {
+		return m.pause(*orders.hold, now)
+	}
+	return nil
 }
 
 // apply takes note of one event.
@@ -182,7 +234,7 @@ func (m *mixMode) apply(ev channel.Event, now media.Time) {
 // media takes one access unit of somebody who is recorded.
 func (m *mixMode) media(e channel.Media) {
 	video := e.Track.Codec.Video()
-	if !m.room.wants(e.Track.User.UID, video) {
+	if m.held || !m.room.wants(e.Track.User.UID, video) {
 		return
 	}
 	if !m.started {
@@ -200,7 +252,7 @@ func (m *mixMode) media(e channel.Media) {
 // number of samples and of 90 kHz ticks, and is exact in file names.
 func (m *mixMode) begin(first media.Time) {
 	m.started = true
-	m.start = max(0, first-((first%1000)+1000)%1000)
+	m.start = max(m.least, 0, first-((first%1000)+1000)%1000)
 	if m.video != nil {
 		m.video.start = m.start
 	}
@@ -240,21 +292,28 @@ func (m *mixMode) advance(t media.Time, draw bool) error {
 // finish runs through what has arrived up to the stop instant without waiting
 // for the clock, and closes every file.
 func (m *mixMode) finish(now media.Time) error {
-	m.pump(now)
+	if err := m.pump(now); err != nil {
+		return m.salvage(err)
+	}
 	if !m.started {
-		return nil
+		return m.files.finish(m.least)
 	}
-	if err := m.advance(now, true); err != nil {
-		return m.salvage(err)
-	}
-	// The sound covers the last picture.
-	if err := m.advance(m.position(), true); err != nil {
-		return m.salvage(err)
-	}
-	if err := m.flush(); err != nil {
+	if err := m.drain(now); err != nil {
 		return m.salvage(err)
 	}
 	return m.files.finish(m.position())
+}
+
+// drain renders everything up to now and takes it out of the encoders.
+func (m *mixMode) drain(now media.Time) error {
+	if err := m.advance(now, true); err != nil {
+		return err
+	}
+	// The sound covers the last picture.
+	if err := m.advance(m.position(), true); err != nil {
+		return err
+	}
+	return m.flush()
 }
 
 // flush takes out what the encoders still hold.
@@ -289,6 +348,12 @@ func (m *mixMode) reportLate(now, late media.Time) {
 }
 
 func (m *mixMode) close() {
+	m.unfetch()
+	m.fetching.Wait()
+	if m.live != nil {
+		m.live.Close()
+		m.live = nil
+	}
 	if m.video != nil {
 		m.video.close()
 	}

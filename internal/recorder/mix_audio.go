@@ -33,6 +33,9 @@ type mixAudio struct {
 	frame    int64 // number of the next AAC frame to come out of the encoder, of those that are kept
 	skip     int   // frames that only prime a decoder, still to be thrown away
 	pcm      []float32
+
+	heard    func(uid uint32) // told who speaks, if somebody wants to know
+	speakers speakers
 }
 
 // mixVoice is one audio track.
@@ -81,13 +84,17 @@ func (a *mixAudio) push(track *channel.Track, u media.Unit) {
 		v = &mixVoice{uid: track.User.UID, dec: dec, src: a.mixer.Add()}
 		a.tracks[track.ID] = v
 	}
-	v.push(u)
+	pcm := v.push(u)
+	if a.heard != nil && pcm != nil {
+		a.heard(a.speakers.hear(v.uid, u.PTS, pcm))
+	}
 }
 
 // maxConceal is how much lost sound is made up for: longer holes are silent.
 const maxConceal = 5760 // 120 ms
 
-func (v *mixVoice) push(u media.Unit) {
+// push plays a packet and returns its sound, nil if it is damaged.
+func (v *mixVoice) push(u media.Unit) []float32 {
 	if missing := u.RTP - v.next; v.began && u.Gap > 0 && missing > 0 && missing <= maxConceal {
 		v.conceal(u, int(missing))
 	}
@@ -96,11 +103,12 @@ func (v *mixVoice) push(u media.Unit) {
 	pcm, err := v.dec.Decode(u.Data)
 	if err != nil {
 		v.damaged++
-		return
+		return nil
 	}
 	v.src.Push(u.PTS, pcm)
 	v.last = codec.OpusSamples(u.Data)
 	v.next, v.began = u.RTP+int64(v.last), true
+	return pcm
 }
 
 // conceal makes up for the samples just before u: what was heard last goes on,
@@ -162,6 +170,7 @@ func (a *mixAudio) end(track *channel.Track, out *Output) {
 		return
 	}
 	delete(a.tracks, track.ID)
+	a.speakers.forget(v.uid)
 	v.close(out)
 }
 

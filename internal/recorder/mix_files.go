@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"cmp"
 	"errors"
 	"sync"
 
@@ -16,7 +17,7 @@ import (
 // (files.md 5.5). The size leaves room for one more slice below 2 GB.
 const (
 	mp4Length media.Time = 2 * 3600 * 1e6
-	mp4Bytes             = 2_000_000_000 - 64<<20
+	mp4Bytes  int64      = 2_000_000_000 - 64<<20
 )
 
 // audioTicks is the length of an AAC frame at 48 kHz in 90 kHz ticks.
@@ -35,11 +36,15 @@ type packet struct {
 // made a key frame for it, and with the first frame of sound that does not
 // begin before that picture.
 type mixFiles struct {
-	plan  session.Plan
-	out   *Output
-	index *Index
-	ts    *ts.Writer
-	start media.Time
+	plan   session.Plan
+	length media.Time // of an MP4
+	bytes  int64
+	out    *Output
+	index  *Index
+	sent   func(p packet, at media.Time, video bool) // sees every packet that is written; may be nil
+	paused bool                                      // the next slice comes after a pause
+	ts     *ts.Writer
+	start  media.Time
 
 	vtrack *mp4.VideoTrack // nil without pictures
 	atrack *mp4.AudioTrack // nil without sound
@@ -78,8 +83,8 @@ func (f *fifo) pop() packet {
 	return p
 }
 
-func newMixFiles(plan session.Plan, out *Output, v *mixVideo, a *mixAudio) *mixFiles {
-	f := &mixFiles{plan: plan, out: out}
+func newMixFiles(plan session.Plan, settings Settings, out *Output, v *mixVideo, a *mixAudio) *mixFiles {
+	f := &mixFiles{plan: plan, out: out, length: cmp.Or(settings.MP4Length, mp4Length), bytes: cmp.Or(settings.MP4Bytes, mp4Bytes)}
 	cfg := ts.Config{}
 	if v != nil {
 		sps, pps := v.encoder.ParameterSets()
@@ -182,6 +187,9 @@ func (f *mixFiles) put(p packet, video bool) error {
 	} else if err := f.ts.Audio(pts, p.data); err != nil {
 		return err
 	}
+	if f.sent != nil {
+		f.sent(p, f.time(p.at), video)
+	}
 	return f.mp4.put(p, video)
 }
 
@@ -191,9 +199,14 @@ func (f *mixFiles) cut(at int64) error {
 	if err := f.closeSlice(t, false); err != nil {
 		return err
 	}
-	fresh := f.index.Fresh()
+	fresh := f.index.Fresh() || f.paused
+	var tags []string
+	if f.paused {
+		tags = f.index.StartTags(t)
+	}
+	f.paused = false
 	var err error
-	if f.slice, err = f.index.Begin(t, ".ts", nil); err != nil {
+	if f.slice, err = f.index.Begin(t, ".ts", tags); err != nil {
 		return err
 	}
 	if err := f.ts.Begin(f.slice, fresh); err != nil {
@@ -202,7 +215,7 @@ func (f *mixFiles) cut(at int64) error {
 	if !f.plan.MP4 {
 		return nil
 	}
-	if f.mp4 != nil && !f.mp4.full(t) {
+	if f.mp4 != nil && !f.mp4.full(t, f.length, f.bytes) {
 		return nil
 	}
 	if err := f.mp4.close(t); err != nil {
@@ -230,12 +243,33 @@ func (f *mixFiles) closeSlice(end media.Time, last bool) error {
 // finish writes what is queued and closes the files; end is where the last
 // picture ends.
 func (f *mixFiles) finish(end media.Time) error {
-	for !f.videos.empty() || !f.audios.empty() {
-		if err := f.next(); err != nil {
-			return errors.Join(err, f.close(end))
-		}
+	if err := f.empty(); err != nil {
+		return errors.Join(err, f.close(end))
 	}
 	return f.close(end)
+}
+
+// pause is finish with more to come, behind a discontinuity.
+func (f *mixFiles) pause(end media.Time) error {
+	if err := f.empty(); err != nil {
+		return err
+	}
+	if err := f.closeSlice(end, false); err != nil {
+		return err
+	}
+	m := f.mp4
+	f.mp4, f.paused, f.planned = nil, true, nil
+	return m.close(end)
+}
+
+// empty writes what is queued.
+func (f *mixFiles) empty() error {
+	for !f.videos.empty() || !f.audios.empty() {
+		if err := f.next(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // close ends the files that are open; end is where the last picture ends.

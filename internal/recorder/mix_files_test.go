@@ -140,11 +140,11 @@ func TestMixMP4Rollover(t *testing.T) {
 
 func TestMP4Full(t *testing.T) {
 	m := &mp4File{file: &MP4{start: second}}
-	if m.full(7200*second) || !m.full(7201*second) {
+	if m.full(7200*second, mp4Length, mp4Bytes) || !m.full(7201*second, mp4Length, mp4Bytes) {
 		t.Error("two hours are not two hours")
 	}
 	m.big = mp4Bytes
-	if !m.full(2 * second) {
+	if !m.full(2*second, mp4Length, mp4Bytes) {
 		t.Error("2 GB are not full")
 	}
 }
@@ -299,12 +299,12 @@ func TestMixFault(t *testing.T) {
 func TestNewMixRefuses(t *testing.T) {
 	plan := mixPlan()
 	plan.Mixing = nil
-	if _, err := newMix(plan, nil, newTwin(), nil); err == nil {
+	if _, err := newMix(plan, Settings{}, nil, newTwin(), nil); err == nil {
 		t.Error("a mix without a canvas")
 	}
 	plan = mixPlan()
 	plan.Mixing.FPS = 0
-	if _, err := newMix(plan, nil, newTwin(), nil); err == nil {
+	if _, err := newMix(plan, Settings{}, nil, newTwin(), nil); err == nil {
 		t.Error("a mix without a frame rate")
 	}
 }

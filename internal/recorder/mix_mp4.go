@@ -31,9 +31,10 @@ func (f *mixFiles) openMP4(at int64) (*mp4File, error) {
 	return &mp4File{file: file, mux: mux, from: at, cut: at}, nil
 }
 
-// full reports whether the next file should begin at time t.
-func (m *mp4File) full(t media.Time) bool {
-	return t-m.file.Start() >= mp4Length || m.big >= mp4Bytes
+// full reports whether the next file should begin at time t, given how long and
+// how large one may be.
+func (m *mp4File) full(t, length media.Time, bytes int64) bool {
+	return t-m.file.Start() >= length || m.big >= bytes
 }
 
 func (m *mp4File) put(p packet, video bool) error {

@@ -23,6 +23,8 @@ type mixRoom struct {
 	order   []uint32
 	joined  map[uint32]int            // uid → sessions that are in the room
 	tracks  map[uint32]map[string]int // uid → IDs of its tracks
+	names   map[uint32]string         // uid → identity
+	speaker uint32                    // who is large in layout 100
 	changed bool                      // regions have to be worked out again
 	later   []mixEvent
 }
@@ -39,7 +41,7 @@ type mixEvent struct {
 func newMixRoom(plan session.Plan) *mixRoom {
 	return &mixRoom{
 		live: plan.ChannelType == 1, streams: plan.Streams, sub: plan.Subscription, seen: plan.Subscription, layout: plan.Mixing.Layout,
-		joined: map[uint32]int{}, tracks: map[uint32]map[string]int{}, changed: true,
+		joined: map[uint32]int{}, tracks: map[uint32]map[string]int{}, names: map[uint32]string{}, changed: true,
 	}
 }
 
@@ -69,7 +71,26 @@ func (r *mixRoom) regions(w, h int) ([]layout.Region, bool) {
 			users = append(users, uid)
 		}
 	}
-	return layout.Place(r.layout, users, w, h), true
+	return layout.Place(r.staged(users), users, w, h), true
+}
+
+// staged is the layout with the active speaker put in.
+func (r *mixRoom) staged(users []uint32) session.Layout {
+	l := r.layout
+	if l.Kind == layout.Speaker && len(users) > 0 {
+		if l.MaxUID = r.speaker; !slices.Contains(users, r.speaker) {
+			l.MaxUID = users[0]
+		}
+	}
+	return l
+}
+
+// speaks tells who is heard most.
+func (r *mixRoom) speaks(uid uint32) {
+	if r.speaker != uid {
+		r.speaker = uid
+		r.changed = r.changed || r.layout.Kind == layout.Speaker
+	}
 }
 
 // subscribe replaces the subscription at now.
@@ -106,19 +127,21 @@ func (r *mixRoom) expect(ev channel.Event, now media.Time) {
 	r.later = append(r.later, e)
 }
 
-// advance applies what is due at t and calls gone for every user who does not
-// take part any more.
-func (r *mixRoom) advance(t media.Time, gone func(uid uint32)) {
+// advance applies what is due at t, calls gone for every user who does not take
+// part any more, and reports whether there is a new layout.
+func (r *mixRoom) advance(t media.Time, gone func(uid uint32)) (replaced bool) {
 	n := 0
 	for ; n < len(r.later) && r.later[n].at <= t; n++ {
 		e := r.later[n]
 		was := r.present(e.uid)
 		r.apply(e)
+		replaced = replaced || e.layout != nil
 		if was && !r.present(e.uid) {
 			gone(e.uid)
 		}
 	}
 	r.later = slices.Delete(r.later, 0, n)
+	return replaced
 }
 
 func (r *mixRoom) apply(e mixEvent) {
@@ -142,6 +165,7 @@ func (r *mixRoom) apply(e mixEvent) {
 
 func (r *mixRoom) join(u channel.User) {
 	r.joined[u.UID]++
+	r.names[u.UID] = u.Identity
 	r.settle(u.UID)
 }
 
@@ -155,6 +179,7 @@ func (r *mixRoom) leave(uid uint32) {
 }
 
 func (r *mixRoom) begin(t *channel.Track) {
+	r.names[t.User.UID] = t.User.Identity
 	if r.tracks[t.User.UID] == nil {
 		r.tracks[t.User.UID] = map[string]int{}
 	}
@@ -182,6 +207,7 @@ func (r *mixRoom) settle(uid uint32) {
 		r.order = append(r.order, uid)
 	case !in && at >= 0:
 		r.order = slices.Delete(r.order, at, at+1)
+		delete(r.names, uid)
 	default:
 		return
 	}

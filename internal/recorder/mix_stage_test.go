@@ -45,15 +45,17 @@ func (s *twin) Stats() []channel.TrackStats                    { return nil }
 
 // stage plays a script into a mix on a clock of its own.
 type stage struct {
-	t      testing.TB
-	src    *twin
-	dir    *spool.Dir
-	out    *Output
-	mode   *mixMode
-	now    media.Time
-	wall   bool // the output's clock is the real one
-	script []cue
-	rng    *rand.Rand
+	t    testing.TB
+	src  *twin
+	dir  *spool.Dir
+	out  *Output
+	mode *mixMode
+	now  media.Time
+	wall bool // the output's clock is the real one
+
+	settings Settings
+	script   []cue
+	rng      *rand.Rand
 }
 
 // cue is an event and when it arrives.
@@ -106,11 +108,9 @@ func (s *stage) open(plan session.Plan) {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { _ = s.out.Close() })
-	m, err := newMix(plan, s.out, s.src, log)
-	if err != nil {
+	if s.mode, err = newMix(plan, s.settings, s.out, s.src, log); err != nil {
 		s.t.Fatal(err)
 	}
-	s.mode = m.(*mixMode)
 	s.t.Cleanup(s.mode.close)
 }
 

@@ -29,6 +29,9 @@ type mixTrack struct {
 	keyed   bool                // a key frame began what the decoder sees
 	picture bool                // dec has a picture
 	ended   bool
+	endedAt media.Time
+	muted   bool
+	mutedAt media.Time
 	failed  media.Codec // no decoder for this one; told once
 	w, h    int         // last asked of the source
 }

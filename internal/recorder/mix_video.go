@@ -19,13 +19,16 @@ const unseen = 16
 // Picture n shows of every user the newest frame up to half a frame after n/fps,
 // so that rounding to the grid delays pictures by nothing on average.
 type mixVideo struct {
-	room *mixRoom
-	src  channel.Source
-	log  *slog.Logger
-	w, h int
-	fps  int64
+	room    *mixRoom
+	src     channel.Source
+	log     *slog.Logger
+	mixing  session.Mixing
+	quality string
+	w, h    int
+	fps     int64
 
 	composer *compose.Composer
+	scene    *mixScene
 	encoder  *codec.H264Encoder
 	users    map[uint32]*mixUser
 	regions  []layout.Region
@@ -37,11 +40,12 @@ type mixVideo struct {
 type mixUser struct {
 	tracks []*mixTrack // in order of start
 	shown  *mixTrack   // whose picture is in the region; it may have ended
+	sub    substitute  // what is shown without video
 }
 
-func newMixVideo(g session.Mixing, room *mixRoom, src channel.Source, log *slog.Logger) (*mixVideo, error) {
+func newMixVideo(g session.Mixing, quality string, room *mixRoom, src channel.Source, pictures *gallery, log *slog.Logger) (*mixVideo, error) {
 	v := &mixVideo{
-		room: room, src: src, log: log,
+		room: room, src: src, log: log, mixing: g, quality: quality,
 		// H.264 with 4:2:0 has no odd sizes.
 		w: g.Width + g.Width%2, h: g.Height + g.Height%2, fps: int64(g.FPS),
 		users: map[uint32]*mixUser{},
@@ -50,12 +54,27 @@ func newMixVideo(g session.Mixing, room *mixRoom, src channel.Source, log *slog.
 	if v.composer, err = compose.New(v.w, v.h); err != nil {
 		return nil, err
 	}
-	v.encoder, err = codec.NewH264Encoder(codec.EncoderConfig{W: v.w, H: v.h, FPS: g.FPS, Kbps: g.Bitrate})
-	if err != nil {
+	if v.scene, err = newMixScene(g, v.w, v.h, pictures, log); err != nil {
+		v.composer.Close()
+		return nil, err
+	}
+	if err = v.renew(); err != nil {
+		v.scene.close()
 		v.composer.Close()
 		return nil, err
 	}
 	return v, nil
+}
+
+// renew opens an encoder in place of the one so far.
+func (v *mixVideo) renew() error {
+	if v.encoder != nil {
+		v.encoder.Close()
+	}
+	var err error
+	v.frame = 0
+	v.encoder, err = codec.NewH264Encoder(codec.EncoderConfig{W: v.w, H: v.h, FPS: int(v.fps), Kbps: v.mixing.Bitrate, Quality: v.quality})
+	return err
 }
 
 // position is the time of the next picture.
@@ -76,8 +95,10 @@ func (v *mixVideo) observe(ev channel.Event, now media.Time) {
 		}
 	case channel.Ended:
 		if e.Track.Codec.Video() {
-			v.user(e.Track.User.UID).end(e.Track)
+			v.user(e.Track.User.UID).end(e.Track, e.At)
 		}
+	case channel.Muted:
+		v.user(e.Track.User.UID).mute(e)
 	}
 }
 
@@ -91,13 +112,22 @@ func (v *mixVideo) user(uid uint32) *mixUser {
 }
 
 // end marks a track as ended. Whoever takes its place needs a key frame soon.
-func (u *mixUser) end(track *channel.Track) {
+func (u *mixUser) end(track *channel.Track, at media.Time) {
 	for _, t := range u.tracks {
 		switch {
 		case t.track == track:
-			t.ended = true
+			t.ended, t.endedAt = true, at
 		case !t.ended:
 			t.requestKey()
+		}
+	}
+}
+
+// mute notes that a track's video is off, or on again.
+func (u *mixUser) mute(e channel.Muted) {
+	for _, t := range u.tracks {
+		if t.track == e.Track {
+			t.muted, t.mutedAt = e.Muted, e.At
 		}
 	}
 }
@@ -115,12 +145,8 @@ func (v *mixVideo) push(track *channel.Track, unit media.Unit) {
 // catch up; what was left out is drawn later.
 func (v *mixVideo) render(draw bool, files *mixFiles) error {
 	now := v.position()
-	v.room.advance(now, v.vanish)
-	if regions, changed := v.room.regions(v.w, v.h); changed {
-		v.regions = regions
-		v.composer.Arrange(regions, compose.Colour(v.room.layout.Background))
-	}
-	v.play(now + media.Time(500_000/v.fps))
+	v.arrange(now)
+	v.play(now, now+media.Time(500_000/v.fps))
 	if draw {
 		if _, err := v.composer.Draw(); err != nil {
 			v.log.Warn("a picture could not be drawn", "err", err)
@@ -134,6 +160,20 @@ func (v *mixVideo) render(draw bool, files *mixFiles) error {
 	v.frame++
 	v.hand(out, files)
 	return nil
+}
+
+// arrange brings the scene to what is due at now.
+func (v *mixVideo) arrange(now media.Time) {
+	if v.room.advance(now, v.vanish) {
+		v.scene.use(v.room.layout)
+	}
+	regions, changed := v.room.regions(v.w, v.h)
+	if changed {
+		v.regions = regions
+	}
+	if v.scene.gallery.news() || changed {
+		v.composer.Arrange(v.scene.scene(v.regions, v.room.names))
+	}
 }
 
 func (v *mixVideo) flush(files *mixFiles) error {
@@ -152,12 +192,15 @@ func (v *mixVideo) hand(out []codec.Encoded, files *mixFiles) {
 }
 
 // play decodes what is due of everybody who has a region.
-func (v *mixVideo) play(until media.Time) {
+func (v *mixVideo) play(now, until media.Time) {
+	for _, r := range v.regions {
+		v.user(r.UID) // who sends sound only may have a picture to stand for them
+	}
 	for uid, u := range v.users {
 		at := slices.IndexFunc(v.regions, func(r layout.Region) bool { return r.UID == uid })
 		if at < 0 || !v.room.draws(uid) {
 			u.rest(until)
-			if !v.room.draws(uid) {
+			if !v.room.draws(uid) && u.shown != nil {
 				v.hide(uid, u)
 			}
 		} else {
@@ -165,7 +208,11 @@ func (v *mixVideo) play(until media.Time) {
 			if u.play(until, r.W, r.H, r.Fit) {
 				v.composer.Show(uid, u.shown.dec)
 				u.shown.settle()
+				u.moves()
 			}
+		}
+		if at >= 0 {
+			v.stand(uid, u, now)
 		}
 		u.tidy()
 	}
@@ -196,7 +243,7 @@ func (v *mixVideo) hide(uid uint32, u *mixUser) {
 	if u.shown != nil && u.shown.ended {
 		u.shown.close()
 	}
-	u.shown = nil
+	u.shown, u.sub = nil, substitute{}
 }
 
 // choose returns the track that should be seen: the screen while it is shared,
@@ -271,4 +318,5 @@ func (v *mixVideo) close() {
 	}
 	v.encoder.Close()
 	v.composer.Close()
+	v.scene.close()
 }

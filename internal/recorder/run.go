@@ -84,9 +84,9 @@ func newMode(job link.Job, out *Output, src channel.Source, w *Worker) (Mode, er
 	plan := job.Plan
 	switch plan.Mode {
 	case session.Mix:
-		return newMix(plan, out, src, w.log)
+		return mixOf(job, w.settings, out, src, w.log)
 	case session.Individual:
-		return newIndividual(plan, out, src, w.log)
+		return pictured(newIndividual, plan, out, src, w.log)
 	}
 	return nil, fmt.Errorf("recorder: mode %q is not recorded by this worker", plan.Mode)
 }

@@ -31,6 +31,8 @@ type Worker struct {
 	log *slog.Logger
 	now func() time.Time
 
+	settings Settings
+
 	job  chan link.Job
 	stop chan string // reasons: spool.EndStop
 	done chan struct{}
@@ -60,6 +62,9 @@ func NewWorker(dir string, log *slog.Logger, now func() time.Time) *Worker {
 		conns: map[*link.Conn]struct{}{},
 	}
 }
+
+// Configure sets what the operator wants of all workers. It is called before Run.
+func (w *Worker) Configure(s Settings) { w.settings = s }
 
 // Run serves the link, waits for the job, records until it is told to stop or
 // the channel ends, and returns when every file is final. Cancelling ctx is a

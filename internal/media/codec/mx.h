@@ -35,6 +35,13 @@ int mx_canvas_copy(mx_canvas *to, const mx_canvas *from);
 int mx_draw_dec(mx_canvas *c, const mx_dec *d, int x, int y, int w, int h, int fit, int alpha);
 int mx_draw_canvas(mx_canvas *c, const mx_canvas *s, int x, int y, int w, int h, int fit, int alpha);
 int mx_canvas_rgba(mx_canvas *c, const uint8_t *rgba, int size, int stride);
+// Converts rows from y on, which is even; rows is even but for the last ones.
+int mx_canvas_rows(mx_canvas *c, int y, const uint8_t *rgba, int size, int stride, int rows);
+// Copies a rectangle with even edges from a canvas of the same size.
+int mx_canvas_blit(mx_canvas *to, const mx_canvas *from, int x, int y, int w, int h);
+// Blends pic over c with an opacity of 0..255 for each of its pixels. Its size
+// and place are even.
+int mx_canvas_stamp(mx_canvas *c, const mx_canvas *pic, const uint8_t *mask, int size, int x, int y);
 void mx_canvas_free(mx_canvas *c);
 AVFrame *mx_canvas_frame(mx_canvas *c); // for the encoders
 

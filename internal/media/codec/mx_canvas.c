@@ -57,9 +57,7 @@ uint8_t *mx_canvas_plane(mx_canvas *c, int i, int *stride, int *rows) {
   return c->f->data[i];
 }
 
-// inside reports whether the rectangle has even edges and lies in f. An odd
-// last row or column of f is out of reach.
-static int inside(const AVFrame *f, int x, int y, int w, int h) {
+int mx_inside(const AVFrame *f, int x, int y, int w, int h) {
   return !((x | y | w | h) & 1) && x >= 0 && y >= 0 && w > 0 && h > 0 && w <= f->width && h <= f->height &&
          x <= f->width - w && y <= f->height - h;
 }
@@ -71,7 +69,7 @@ static void fill(AVFrame *f, int x, int y, int w, int h, int luma, int cb, int c
 }
 
 int mx_canvas_fill(mx_canvas *c, int x, int y, int w, int h, int luma, int cb, int cr) {
-  if (!inside(c->f, x, y, w, h) || (luma | cb | cr) & ~255) return AVERROR(EINVAL);
+  if (!mx_inside(c->f, x, y, w, h) || (luma | cb | cr) & ~255) return AVERROR(EINVAL);
   fill(c->f, x, y, w, h, luma, cb, cr);
   return 0;
 }
@@ -147,7 +145,7 @@ static int draw(AVFrame *dst, rect r, const AVFrame *src, int fit) {
 }
 
 static int draw_frame(mx_canvas *c, const AVFrame *src, int x, int y, int w, int h, int fit, int alpha) {
-  if (!src || alpha < 0 || alpha > 256 || !inside(c->f, x, y, w, h)) return AVERROR(EINVAL);
+  if (!src || alpha < 0 || alpha > 256 || !mx_inside(c->f, x, y, w, h)) return AVERROR(EINVAL);
   rect r = {x, y, w, h};
   if (alpha == 256) return draw(c->f, r, src, fit);
   if (!c->scratch && !(c->scratch = new_i420(c->f->width, c->f->height))) return AVERROR(ENOMEM);

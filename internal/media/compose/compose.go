@@ -14,17 +14,45 @@ import (
 
 // Composer owns a canvas. It is not safe for concurrent use.
 type Composer struct {
-	canvas     *codec.Canvas
-	background codec.YUV
-	tiles      []tile // by Z
-	overlaps   bool   // whether any two tiles do
-	pictures   map[uint32]*codec.VideoDecoder
-	repaint    bool // everything is to be drawn again
+	canvas   *codec.Canvas
+	scene    Scene
+	tiles    []tile // by Z, then the overlays
+	layered  bool   // whether any tile lies on another or lets something shine through
+	pictures map[uint32]picture
+	repaint  bool // everything is to be drawn again
 }
 
+// Scene is what a canvas shows beside the users' pictures.
+type Scene struct {
+	Regions  []layout.Region
+	Colour   codec.YUV
+	Backdrop *codec.Canvas // of the canvas's size, in place of the colour; may be nil
+	Overlays []Overlay     // above everything, in this order
+}
+
+// Overlay is a stamp at an even place, wholly on the canvas.
+type Overlay struct {
+	X, Y  int
+	Stamp *codec.Stamp
+}
+
+// picture is what a user shows: a decoder's newest picture or a still one.
+type picture struct {
+	decoder *codec.VideoDecoder
+	still   *codec.Canvas
+	fit     bool // of the still one
+}
+
+// tile is one thing on the canvas.
 type tile struct {
 	layout.Region
-	dirty bool
+	stamp *codec.Stamp // an overlay; nil: the picture of a user
+	// scaled keeps the picture as it is drawn, for a tile that has to be drawn
+	// again when something below it moves.
+	scaled *codec.Canvas
+	above  bool // there is a tile below
+	fresh  bool // the picture is new
+	dirty  bool // the tile has to be drawn
 }
 
 // New makes a composer with a canvas of w x h pixels, both even.
@@ -36,44 +64,60 @@ func New(w, h int) (*Composer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Composer{canvas: c, background: codec.RGB(0, 0, 0), pictures: map[uint32]*codec.VideoDecoder{}, repaint: true}, nil
+	return &Composer{
+		canvas: c, scene: Scene{Colour: codec.RGB(0, 0, 0)}, pictures: map[uint32]picture{}, repaint: true,
+	}, nil
 }
 
 // Canvas returns the canvas; it changes only in Draw.
 func (c *Composer) Canvas() *codec.Canvas { return c.canvas }
 
-// Arrange replaces the regions and the background colour. What has no region
-// any more vanishes with the next Draw.
-func (c *Composer) Arrange(regions []layout.Region, background codec.YUV) {
-	same := background == c.background && len(regions) == len(c.tiles)
-	for i := range c.tiles {
-		same = same && c.tiles[i].Region == regions[i]
-	}
-	if same {
+// Arrange replaces the scene. What has no region any more vanishes with the
+// next Draw. The backdrop and the stamps must stay open until the next Arrange.
+func (c *Composer) Arrange(s Scene) {
+	if s.Colour == c.scene.Colour && s.Backdrop == c.scene.Backdrop && slices.Equal(s.Regions, c.scene.Regions) && slices.Equal(s.Overlays, c.scene.Overlays) {
 		return
 	}
-	c.background, c.repaint, c.overlaps = background, true, false
+	c.scene, c.repaint, c.layered = s, true, false
+	for i := range c.tiles {
+		c.tiles[i].close()
+	}
+	clear(c.tiles)
 	c.tiles = c.tiles[:0]
-	for _, r := range regions {
+	for _, r := range s.Regions {
 		c.tiles = append(c.tiles, tile{Region: r})
 	}
 	slices.SortStableFunc(c.tiles, func(a, b tile) int { return a.Z - b.Z })
-	for i, a := range c.tiles {
+	for _, o := range s.Overlays {
+		w, h := o.Stamp.Size()
+		c.tiles = append(c.tiles, tile{Region: layout.Region{X: o.X, Y: o.Y, W: w, H: h}, stamp: o.Stamp})
+	}
+	for i := range c.tiles {
+		a := &c.tiles[i]
 		for _, b := range c.tiles[:i] {
-			c.overlaps = c.overlaps || a.Overlaps(b.Region)
+			a.above = a.above || a.Overlaps(b.Region)
 		}
+		c.layered = c.layered || a.above || a.stamp != nil || a.Alpha < 1
 	}
 }
 
 // Show gives a user's region the pictures of d, which must have one already,
 // and says that its newest picture has not been drawn yet. It is called again
-// for every new picture. d must stay open until Hide or the next Show of the
-// user.
-func (c *Composer) Show(uid uint32, d *codec.VideoDecoder) {
-	c.pictures[uid] = d
+// for every new picture. d must stay open until Hide or the next Show or Still
+// of the user.
+func (c *Composer) Show(uid uint32, d *codec.VideoDecoder) { c.show(uid, picture{decoder: d}) }
+
+// Still gives a user's region a picture that stands still: cropped, or whole
+// with black bars if fit.
+func (c *Composer) Still(uid uint32, pic *codec.Canvas, fit bool) {
+	c.show(uid, picture{still: pic, fit: fit})
+}
+
+func (c *Composer) show(uid uint32, p picture) {
+	c.pictures[uid] = p
 	for i := range c.tiles {
-		if c.tiles[i].UID == uid {
-			c.tiles[i].dirty = true
+		if t := &c.tiles[i]; t.UID == uid && t.stamp == nil {
+			t.dirty, t.fresh = true, true
 		}
 	}
 }
@@ -85,75 +129,24 @@ func (c *Composer) Hide(uid uint32) {
 	}
 	delete(c.pictures, uid)
 	for _, t := range c.tiles {
-		c.repaint = c.repaint || t.UID == uid
+		c.repaint = c.repaint || t.stamp == nil && t.UID == uid
 	}
-}
-
-// Draw brings the canvas up to date and reports whether it changed. A picture
-// that cannot be drawn leaves its tile as it was; the error names its user.
-func (c *Composer) Draw() (changed bool, err error) {
-	if c.repaint {
-		w, h := c.canvas.Size()
-		if err := c.canvas.Fill(0, 0, w, h, c.background); err != nil {
-			return false, err
-		}
-		for i := range c.tiles {
-			c.tiles[i].dirty = true
-		}
-	} else if c.overlaps {
-		if err := c.spread(); err != nil {
-			return false, err
-		}
-	}
-	changed, c.repaint = c.repaint, false
-	for i := range c.tiles {
-		t := &c.tiles[i]
-		if !t.dirty {
-			continue
-		}
-		t.dirty = false
-		d, ok := c.pictures[t.UID]
-		if !ok {
-			continue // the background, or what lies below, shows
-		}
-		changed = true
-		if e := c.canvas.Blend(d, t.X, t.Y, t.W, t.H, t.Fit, t.Alpha); e != nil {
-			err = fmt.Errorf("compose: user %s: %w", strconv.FormatUint(uint64(t.UID), 10), e)
-		}
-	}
-	return changed, err
-}
-
-// spread marks what has to be drawn again because of its neighbours: what lies
-// above a dirty tile, and under a translucent one everything down to the
-// background, which it paints.
-func (c *Composer) spread() error {
-	for again := true; again; {
-		again = false
-		for i, a := range c.tiles {
-			if !a.dirty {
-				continue
-			}
-			for j := range c.tiles {
-				b := &c.tiles[j]
-				if !b.dirty && (j > i || a.Alpha < 1) && a.Overlaps(b.Region) {
-					b.dirty, again = true, true
-				}
-			}
-		}
-	}
-	for _, t := range c.tiles {
-		if t.dirty && t.Alpha < 1 {
-			if err := c.canvas.Fill(t.X, t.Y, t.W, t.H, c.background); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // Close frees the canvas.
-func (c *Composer) Close() { c.canvas.Close() }
+func (c *Composer) Close() {
+	for i := range c.tiles {
+		c.tiles[i].close()
+	}
+	c.canvas.Close()
+}
+
+func (t *tile) close() {
+	if t.scaled != nil {
+		t.scaled.Close()
+		t.scaled = nil
+	}
+}
 
 // Colour converts "#RRGGBB"; what is no colour is black.
 func Colour(s string) codec.YUV {

@@ -109,7 +109,7 @@ func compose(t *testing.T) *Composer {
 func TestBestFitLife(t *testing.T) {
 	c := compose(t)
 	best := session.Layout{Kind: layout.BestFit}
-	place := func(uids ...uint32) { c.Arrange(layout.Place(best, uids, 640, 360), grey) }
+	place := func(uids ...uint32) { c.Arrange(Scene{Regions: layout.Place(best, uids, 640, 360), Colour: grey}) }
 	a, b := newSender(t), newSender(t)
 
 	draw(t, c, true, want{320, 180, black}) // nobody yet: default background
@@ -137,7 +137,7 @@ func TestBestFitLife(t *testing.T) {
 
 func TestVerticalShowsTheWholeLargePicture(t *testing.T) {
 	c := compose(t)
-	c.Arrange(layout.Place(session.Layout{Kind: layout.Vertical, MaxUID: 9}, []uint32{5, 9}, 640, 360), grey)
+	c.Arrange(Scene{Regions: layout.Place(session.Layout{Kind: layout.Vertical, MaxUID: 9}, []uint32{5, 9}, 640, 360), Colour: grey})
 	c.Show(9, newSender(t).show(160, 160, red))
 	// Large region 512x360: a square becomes 360x360 between black bars.
 	draw(t, c, true, want{70, 180, black}, want{80, 5, red}, want{250, 180, red}, want{430, 355, red}, want{442, 180, black}, want{560, 40, grey}, want{560, 300, grey})
@@ -145,7 +145,7 @@ func TestVerticalShowsTheWholeLargePicture(t *testing.T) {
 
 func TestFloatingKeepsSmallWindowsOnTop(t *testing.T) {
 	c := compose(t)
-	c.Arrange(layout.Place(session.Layout{}, []uint32{1, 2, 3}, 640, 360), grey)
+	c.Arrange(Scene{Regions: layout.Place(session.Layout{}, []uint32{1, 2, 3}, 640, 360), Colour: grey})
 	big, small := newSender(t), newSender(t)
 	c.Show(2, small.show(160, 90, yellow))
 	c.Show(1, big.show(320, 180, red))
@@ -166,7 +166,7 @@ func TestTranslucentBoxes(t *testing.T) {
 		{UID: 2, X: 0.25, Y: 0.25, W: 0.5, H: 0.5, Alpha: 0.5}, // half on user 1, half on the background
 		{UID: 3, X: 0.75, Y: 0, W: 0.25, H: 1, Alpha: 1},
 	}
-	c.Arrange(layout.Place(session.Layout{Kind: layout.Custom, Regions: boxes}, []uint32{1, 2, 3}, 640, 360), grey)
+	c.Arrange(Scene{Regions: layout.Place(session.Layout{Kind: layout.Custom, Regions: boxes}, []uint32{1, 2, 3}, 640, 360), Colour: grey})
 	mid := func(a, b codec.YUV) (m codec.YUV) {
 		for i := range m {
 			m[i] = byte((int(a[i]) + int(b[i])) / 2)
@@ -196,5 +196,130 @@ func TestColour(t *testing.T) {
 	}
 	if _, err := New(641, 360); err == nil {
 		t.Error("an odd canvas")
+	}
+}
+
+// A translucent box on the bare background does not get denser by being drawn
+// again.
+func TestTranslucentBoxAlone(t *testing.T) {
+	c := compose(t)
+	boxes := []session.CustomRegion{{UID: 1, X: 0.25, Y: 0.25, W: 0.5, H: 0.5, Alpha: 0.5}}
+	c.Arrange(Scene{Regions: layout.Place(session.Layout{Kind: layout.Custom, Regions: boxes}, []uint32{1}, 640, 360), Colour: grey})
+	a := newSender(t)
+	c.Show(1, a.show(320, 180, red))
+	mid := codec.YUV{byte((int(red[0]) + int(grey[0])) / 2), byte((int(red[1]) + int(grey[1])) / 2), byte((int(red[2]) + int(grey[2])) / 2)}
+	draw(t, c, true, want{320, 180, mid})
+	for range 5 {
+		c.Show(1, a.d)
+		draw(t, c, true, want{320, 180, mid}, want{10, 10, grey})
+	}
+}
+
+// still makes a canvas of two halves.
+func still(t *testing.T, w, h int, left, right codec.YUV) *codec.Canvas {
+	t.Helper()
+	c, err := codec.NewCanvas(w, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	if err := c.Fill(0, 0, w/2, h, left); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Fill(w/2, 0, w/2, h, right); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// A backdrop shows where nobody is, under translucent boxes, and where somebody
+// was.
+func TestBackdrop(t *testing.T) {
+	c := compose(t)
+	boxes := []session.CustomRegion{{UID: 1, X: 0, Y: 0, W: 0.25, H: 1, Alpha: 1}, {UID: 2, X: 0.75, Y: 0, W: 0.25, H: 1, Alpha: 0.5}}
+	scene := Scene{Regions: layout.Place(session.Layout{Kind: layout.Custom, Regions: boxes}, []uint32{1, 2}, 640, 360), Colour: grey, Backdrop: still(t, 640, 360, yellow, blue)}
+	c.Arrange(scene)
+	a, b := newSender(t), newSender(t)
+	c.Show(1, a.show(320, 180, red))
+	c.Show(2, b.show(320, 180, green))
+	mid := codec.YUV{byte((int(blue[0]) + int(green[0])) / 2), byte((int(blue[1]) + int(green[1])) / 2), byte((int(blue[2]) + int(green[2])) / 2)}
+	draw(t, c, true, want{80, 180, red}, want{240, 180, yellow}, want{400, 180, blue}, want{560, 180, mid})
+	c.Show(2, b.d)
+	draw(t, c, true, want{560, 180, mid})
+	c.Hide(1)
+	draw(t, c, true, want{80, 180, yellow}, want{560, 180, mid})
+	scene.Backdrop = nil
+	c.Arrange(scene)
+	draw(t, c, true, want{80, 180, grey}, want{240, 180, grey})
+}
+
+// A still picture takes the place of a user's video, cropped or whole.
+func TestStill(t *testing.T) {
+	c := compose(t)
+	c.Arrange(Scene{Regions: layout.Place(session.Layout{Kind: layout.BestFit}, []uint32{1, 2}, 640, 360), Colour: grey})
+	a := newSender(t)
+	c.Show(1, a.show(320, 180, red))
+	pic := still(t, 320, 80, yellow, blue)
+	c.Still(2, pic, true)
+	draw(t, c, true, want{100, 180, red}, want{340, 180, yellow}, want{620, 180, blue}, want{480, 40, black})
+	c.Still(2, pic, false)
+	draw(t, c, true, want{340, 40, yellow}, want{620, 340, blue})
+	draw(t, c, false)
+	c.Show(2, a.d)
+	draw(t, c, true, want{480, 180, red})
+	c.Still(1, pic, false)
+	draw(t, c, true, want{20, 20, yellow}, want{480, 180, red})
+}
+
+// An overlay lies above everything, is blended once, and moving pictures under
+// it do not wear it out; tiles that it does not touch are left alone.
+func TestOverlay(t *testing.T) {
+	pix := make([]byte, 4*40*20)
+	for i := range 40 * 20 {
+		copy(pix[4*i:], []byte{255, 255, 255, 128})
+	}
+	stamp, err := codec.NewStamp(pix, 40, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stamp.Close()
+	white := codec.RGB(255, 255, 255)
+	mix := func(a codec.YUV) (m codec.YUV) {
+		for i := range m {
+			m[i] = byte((int(a[i]) + int(white[i])) / 2)
+		}
+		return m
+	}
+	c := compose(t)
+	c.Arrange(Scene{
+		Regions: layout.Place(session.Layout{}, []uint32{1, 2, 3}, 640, 360), Colour: grey,
+		Overlays: []Overlay{{X: 20, Y: 300, Stamp: stamp}, {X: 300, Y: 20, Stamp: stamp}},
+	})
+	big, small := newSender(t), newSender(t)
+	draw(t, c, true, want{320, 30, mix(grey)}, want{40, 310, mix(grey)})
+	c.Show(1, big.show(320, 180, red))
+	draw(t, c, true, want{320, 30, mix(red)}, want{40, 310, mix(red)})
+	c.Show(2, small.show(160, 90, yellow))
+	for range 4 {
+		draw(t, c, true, want{320, 30, mix(red)}, want{40, 310, mix(yellow)}, want{100, 330, yellow})
+		c.Show(2, small.d)
+	}
+	draw(t, c, true)
+	for range 4 {
+		c.Show(1, big.d)
+		draw(t, c, true, want{320, 30, mix(red)}, want{40, 310, mix(yellow)}, want{240, 310, red})
+	}
+	if _, marked := c.Draw(); marked != nil {
+		t.Fatal(marked)
+	}
+	c.Show(2, small.d)
+	if err := c.spread(); err != nil {
+		t.Fatal(err)
+	}
+	for _, tl := range c.tiles {
+		// The small window hides what is under its label: the large one rests.
+		if wantDirty := tl.UID == 2 || tl.stamp != nil && tl.X == 20; tl.dirty != wantDirty {
+			t.Errorf("tile %+v dirty %v", tl.Region, tl.dirty)
+		}
 	}
 }

@@ -19,6 +19,7 @@ const (
 	BestFit  = 1
 	Vertical = 2
 	Custom   = 3
+	Speaker  = 100 // ours: who speaks is large, the others stand beside them as in Vertical
 )
 
 // Region is where one user is drawn: pixels from the canvas's top left corner,
@@ -53,7 +54,9 @@ func Place(l session.Layout, users []uint32, w, h int) []Region {
 	case BestFit:
 		return c.bestFit(users)
 	case Vertical:
-		return c.vertical(users, l.MaxUID)
+		return c.vertical(users, l.MaxUID, true)
+	case Speaker:
+		return c.vertical(users, l.MaxUID, false)
 	case Custom:
 		return c.custom(users, l.Regions)
 	default:
@@ -161,16 +164,17 @@ func tiers(small int) tier {
 	return tier{16, 1. / 10, 1. / 8, 4. / 5, 8}
 }
 
-func (c canvas) vertical(users []uint32, large uint32) []Region {
-	if large == 0 && len(users) == 1 {
-		return c.put(nil, box{0, 0, 1, 1}, Region{UID: users[0], Alpha: 1, Fit: true})
+// vertical shows all of the large picture if fit, else it is cropped.
+func (c canvas) vertical(users []uint32, large uint32, fit bool) []Region {
+	if len(users) == 1 && (large == 0 || !fit) {
+		return c.put(nil, box{0, 0, 1, 1}, Region{UID: users[0], Alpha: 1, Fit: fit})
 	}
 	var out []Region
 	small := slices.DeleteFunc(slices.Clone(users), func(u uint32) bool { return u == large })
 	small = small[:min(len(small), MaxRegions-1)]
 	t := tiers(len(small))
 	if large != 0 && slices.Contains(users, large) {
-		out = c.put(out, box{0, 0, t.large, 1}, Region{UID: large, Alpha: 1, Fit: true})
+		out = c.put(out, box{0, 0, t.large, 1}, Region{UID: large, Alpha: 1, Fit: fit})
 	}
 	for i, uid := range small {
 		// The first column of small windows is the right-most one.
