@@ -169,7 +169,7 @@ func (d *deck) start() {
 		d.t.Fatal(err)
 	}
 	d.out, d.src = out, newKeyAsker()
-	d.mode, err = newIndividual(d.plan, out, d.src, log)
+	d.mode, err = pictured(newIndividual, d.plan, out, d.src, log)
 	if err != nil {
 		d.t.Fatal(err)
 	}

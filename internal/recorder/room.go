@@ -11,6 +11,9 @@ import (
 // roomConfig is how a job's room is joined.
 func roomConfig(job link.Job, out *Output, log *slog.Logger) livekit.Config {
 	p := job.Plan
+	if p.NoFiles {
+		p.Streams = session.VideoOnly // nobody would hear the rest
+	}
 	return livekit.Config{
 		Room: job.Room, Clock: out.Clock(), Subscription: p.Subscription, Streams: p.Streams, LowStream: p.LowStream,
 		UID: p.UID, Reserved: namedUsers(p), Known: out.Identities(), StrictIDs: p.StrictIDs, MaxUsers: p.MaxUsers,
