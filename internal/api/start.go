@@ -50,6 +50,9 @@ func (c *call) start() ([]byte, *refusal) {
 	if err != nil {
 		return nil, c.badRequest(err)
 	}
+	if no := c.tokenGood(env, res); no != nil {
+		return nil, no
+	}
 	if err := c.targetAllowed(c.app, s.Target); err != nil {
 		no := c.badRequest(wire.ErrVendor(s.Target.Vendor))
 		no.cause = err

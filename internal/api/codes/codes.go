@@ -28,6 +28,8 @@ const (
 	StartTimeout    // start: the control plane cannot be reached
 	Timeout         // other calls: the control plane cannot be reached
 	NotCompleted    // the control plane answered too late; repeat
+	TokenExpired    // start: the RTC token is no longer good
+	TokenInvalid    // start: the RTC token is missing, or is for something else
 	AppDisabled     // recording is not switched on for the app
 	BadChannel      // acquire: invalid channel name
 	NoWorker        // no such recording: never was, ended, or is moving
@@ -83,6 +85,8 @@ func table() [answers]Row {
 		StartTimeout:    {http.StatusInternalServerError, 62, "request timeout"},
 		Timeout:         {http.StatusGatewayTimeout, 62, "request timeout"},
 		NotCompleted:    {http.StatusPartialContent, 65, "request not completed"},
+		TokenExpired:    {http.StatusBadRequest, 109, "token expired"},
+		TokenInvalid:    {http.StatusBadRequest, 110, "token invalid"},
 		AppDisabled:     {http.StatusBadRequest, 400, "invalid_appid"},
 		BadChannel:      {http.StatusBadRequest, 401, "invalid_channel_name"},
 		NoWorker:        {http.StatusNotFound, 404, "failed to find worker"},

@@ -20,6 +20,8 @@ func TestTable(t *testing.T) {
 		StartTimeout:    {500, 62, "request timeout"},
 		Timeout:         {504, 62, "request timeout"},
 		NotCompleted:    {206, 65, "request not completed"},
+		TokenExpired:    {400, 109, "token expired"},
+		TokenInvalid:    {400, 110, "token invalid"},
 		AppDisabled:     {400, 400, "invalid_appid"},
 		BadChannel:      {400, 401, "invalid_channel_name"},
 		NoWorker:        {404, 404, "failed to find worker"},
