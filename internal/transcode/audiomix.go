@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"tapedeck/internal/media/codec"
 	"tapedeck/internal/media/mix"
@@ -63,7 +62,8 @@ func (r *Recording) AudioMix(ctx context.Context, form SoundForm, name string, s
 	if err != nil {
 		return nil, err
 	}
-	if err := r.encodeMix(ctx, form, enc, size, done, form.plain(f)); err != nil {
+	p := &plainFile{form: form, f: f}
+	if err := errors.Join(r.encodeMix(ctx, form, enc, size, done, p.put), p.finish()); err != nil {
 		return nil, errors.Join(err, sink.Discard(f))
 	}
 	o.Name, o.Start, o.Dur = name, r.Began().UnixMicro(), int64(r.Length())
@@ -92,17 +92,41 @@ func (f SoundForm) open() (enc encoder, size int, config []byte, err error) {
 	return nil, 0, nil, fmt.Errorf("transcode: sound files of the kind %q are not made", f.Container)
 }
 
-// plain writes frames one after the other.
-func (f SoundForm) plain(w io.Writer) func([]byte) error {
-	return func(b []byte) error {
-		if f.Container == "aac" {
-			if _, err := w.Write(adts(f.SampleRate, f.Channels, len(b))); err != nil {
+// plainFile is a sequence of frames.
+type plainFile struct {
+	form  SoundForm
+	f     File
+	head  []byte // MP3: the frame before the sound
+	count uint32
+	bytes uint32
+}
+
+func (p *plainFile) put(b []byte) error {
+	switch {
+	case p.form.Container == "aac":
+		if _, err := p.f.Write(adts(p.form.SampleRate, p.form.Channels, len(b))); err != nil {
+			return err
+		}
+	case p.count == 0:
+		if p.head = infoFrame(b, 0, 0); p.head != nil {
+			if _, err := p.f.Write(p.head); err != nil {
 				return err
 			}
 		}
-		_, err := w.Write(b)
-		return err
 	}
+	p.count++
+	p.bytes += uint32(len(b))
+	_, err := p.f.Write(b)
+	return err
+}
+
+// finish fills in what only the end knows.
+func (p *plainFile) finish() error {
+	if len(p.head) == 0 {
+		return nil
+	}
+	_, err := p.f.WriteAt(infoFrame(p.head, p.count, p.bytes), 0)
+	return err
 }
 
 // encodeMix mixes everybody and hands the encoded frames on.
@@ -110,8 +134,17 @@ func (r *Recording) encodeMix(ctx context.Context, form SoundForm, enc encoder, 
 	dec := newDecimator(form.SampleRate, form.Channels)
 	var pending []float32
 	n := size * form.Channels
+	// Only M4A can say that a decoder has to throw the priming away. In the
+	// others it takes the place of the first 20 to 25 ms, so that everything
+	// after them stands at its time.
+	skip := 0
+	if form.Container != "m4a" {
+		skip = enc.Priming() * form.Channels
+	}
 	feed := func(pcm []float32) error {
-		pending = append(pending, pcm...)
+		drop := min(skip, len(pcm))
+		skip -= drop
+		pending = append(pending, pcm[drop:]...)
 		for len(pending) >= n {
 			frames, err := enc.Encode(pending[:n])
 			if err != nil {

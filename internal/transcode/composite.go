@@ -35,7 +35,7 @@ func (r *Recording) Composite(ctx context.Context, m session.Mixing, name string
 	if err != nil {
 		return nil, err
 	}
-	sps, pps := slices.Clone(first(enc.ParameterSets())), slices.Clone(second(enc.ParameterSets()))
+	sps, pps := enc.ParameterSets()
 	enc.Close()
 	_, config, err := silentFrame(2)
 	if err != nil {
@@ -53,9 +53,6 @@ func (r *Recording) Composite(ctx context.Context, m session.Mixing, name string
 	}
 	return r.publish(sink, name, tmp, Output{Kind: "mp4", Track: session.TrackBoth, UID: "0"}, 0)
 }
-
-func first(a, _ []byte) []byte  { return a }
-func second(_, b []byte) []byte { return b }
 
 // composed yields the encoded canvas, tick by tick.
 func (r *Recording) composed(m session.Mixing, done Progress) iter.Seq2[picture, error] {

@@ -62,7 +62,8 @@ func Run(ctx context.Context, j Job, sink Sink, report func(Report)) (Result, er
 		return Result{}, err
 	}
 	res := Result{Missing: rec.Missing}
-	p := &meter{total: rec.Bytes(), report: report}
+	p := &meter{total: rec.Bytes(j.Kind != KindAudioMix), report: report}
+	defer p.end()
 	switch j.Kind {
 	case KindUsers:
 		res.Users, err = rec.allUsers(ctx, sink, p)
@@ -152,6 +153,9 @@ type meter struct {
 }
 
 func (m *meter) begin(name string) { m.now = name; m.add(0) }
+
+// end says that the rest was not needed.
+func (m *meter) end() { m.add(m.total) }
 
 func (m *meter) add(n int64) {
 	m.done = min(m.done+n, m.total)

@@ -202,11 +202,18 @@ func (r *Recording) Began() time.Time {
 	return r.zero.Add(time.Duration(r.start) * time.Microsecond)
 }
 
-// Bytes returns the size of all slices of the users.
-func (r *Recording) Bytes() int64 {
+// Bytes returns the size of all slices with sound, and of those with pictures.
+func (r *Recording) Bytes(pictures bool) int64 {
 	n := int64(0)
-	for s := range r.all() {
-		n += s.Bytes
+	for _, u := range r.Users {
+		for _, s := range u.Sound {
+			n += s.Bytes
+		}
+		for _, s := range u.Video {
+			if pictures {
+				n += s.Bytes
+			}
+		}
 	}
 	return n
 }
