@@ -163,6 +163,9 @@ func (k *keeper) requestStop(ctx context.Context) (ledger.Record, error) {
 
 func (k *keeper) answerStop(ctx context.Context, async bool) ledger.Reply {
 	rec, err := k.requestStop(ctx)
+	if errors.Is(err, errLeaving) {
+		k.misfit(rec)
+	}
 	if err != nil {
 		return ledger.Reply{Code: k.codeOf(err)}
 	}

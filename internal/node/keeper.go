@@ -36,9 +36,11 @@ type keeper struct {
 
 	mu       sync.Mutex
 	p        progress
-	plan     session.Plan // newest
-	replan   bool         // the worker was started with an older one
-	orphan   bool         // there is no record of ours to publish to
+	plan     session.Plan     // newest
+	replan   bool             // the worker was started with an older one
+	shipping ShipProgress     // newest report of the Shipper
+	misfits  []session.Status // of the record, at calls that did not fit it; to be told
+	orphan   bool             // there is no record of ours to publish to
 	stopping bool
 	conn     *link.Conn // to the worker, nil while there is none
 	note     string     // last remark of the worker
@@ -74,6 +76,7 @@ func (n *Node) start(k *keeper, first *process, ship Shipper) {
 	loops.Go(func() { k.follow(ctx) })
 	loops.Go(func() { k.ship(ctx, shipCtx, ship) })
 	loops.Go(func() { k.publish(ctx) })
+	loops.Go(func() { k.minutes(ctx) })
 	go func() {
 		defer close(k.gone)
 		defer cancel()
@@ -176,13 +179,14 @@ func (k *keeper) takeIn(facts []spool.Fact) {
 // ledger that does not answer delays only this.
 func (k *keeper) publish(ctx context.Context) {
 	pause := k.n.cfg.times.retry
+	t := &teller{k: k}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-k.changed:
 		}
-		over, err := k.publishOnce(ctx)
+		over, err := k.publishOnce(ctx, t)
 		switch {
 		case err == nil:
 			pause = k.n.cfg.times.retry
@@ -208,13 +212,18 @@ var (
 	errNotOurs   = errors.New("node: another node has the recording")
 )
 
-func (k *keeper) publishOnce(ctx context.Context) (over bool, err error) {
+// publishOnce tells first and writes the record then: what an event follows
+// from is in the outbox before a record says it.
+func (k *keeper) publishOnce(ctx context.Context, t *teller) (over bool, err error) {
+	now, err := t.tell(ctx)
+	if err != nil {
+		return false, err
+	}
 	k.mu.Lock()
 	orphan := k.orphan
-	over = k.p.over()
 	k.mu.Unlock()
 	if orphan {
-		return over, nil
+		return now.over, nil
 	}
 	rec, err := k.update(ctx, func(r *ledger.Record) error {
 		before, err := r.Encode()
@@ -222,8 +231,11 @@ func (k *keeper) publishOnce(ctx context.Context) (over bool, err error) {
 			return err
 		}
 		k.mu.Lock()
+		defer k.mu.Unlock()
+		if k.outcome() != now {
+			return errMoreToTell
+		}
 		k.p.apply(r)
-		k.mu.Unlock()
 		if after, err := r.Encode(); err == nil && string(after) == string(before) {
 			return errUnchanged
 		}
@@ -234,9 +246,12 @@ func (k *keeper) publishOnce(ctx context.Context) (over bool, err error) {
 		k.mu.Lock()
 		k.rec = rec
 		k.mu.Unlock()
-		return over, nil
+		return now.over, nil
+	case errors.Is(err, errMoreToTell):
+		wake(k.changed)
+		return false, nil
 	case errors.Is(err, ledger.ErrNotFound), errors.Is(err, errNotOurs):
-		return over, nil
+		return now.over, nil
 	}
 	return false, err
 }

@@ -69,6 +69,7 @@ type Config struct {
 	Rooms   Minter
 	Shipper NewShipper
 	Unseal  Unseal // nil: recordings with secrets are refused
+	Events  Events // zero: nobody is told
 
 	Cores   float64       // processor cores given to recordings; 0: all
 	Costs   Costs         // zero: DefaultCosts
@@ -95,6 +96,7 @@ type times struct {
 	lost     time.Duration // age at which it is given up; clients wait 90 s (errors.md 6.2)
 	retry    time.Duration // first pause before a failed thing is tried again
 	horizon  time.Duration // from the end until uploads are given up
+	minute   time.Duration // between looks whether event 33 is due
 }
 
 func (t times) withDefaults() times {
@@ -102,12 +104,12 @@ func (t times) withDefaults() times {
 		poll: 200 * time.Millisecond, dial: 10 * time.Millisecond, hello: 10 * time.Second,
 		stop: 30 * time.Second, exit: 5 * time.Second, answer: 20 * time.Second,
 		token: 6 * time.Hour, sweep: 15 * time.Second, unplaced: 15 * time.Second,
-		lost: 90 * time.Second, retry: time.Second, horizon: 24 * time.Hour,
+		lost: 90 * time.Second, retry: time.Second, horizon: 24 * time.Hour, minute: 5 * time.Second,
 	}
 	for _, p := range []struct{ v, d *time.Duration }{
 		{&t.poll, &def.poll}, {&t.dial, &def.dial}, {&t.hello, &def.hello}, {&t.stop, &def.stop},
 		{&t.exit, &def.exit}, {&t.answer, &def.answer}, {&t.token, &def.token}, {&t.sweep, &def.sweep},
-		{&t.unplaced, &def.unplaced}, {&t.lost, &def.lost}, {&t.retry, &def.retry}, {&t.horizon, &def.horizon},
+		{&t.unplaced, &def.unplaced}, {&t.lost, &def.lost}, {&t.retry, &def.retry}, {&t.horizon, &def.horizon}, {&t.minute, &def.minute},
 	} {
 		if *p.v == 0 {
 			*p.v = *p.d

@@ -68,6 +68,9 @@ func (k *keeper) shipped(p ShipProgress) {
 		// must name a file before it says that one has arrived.
 		k.readJournal()
 	}
+	k.mu.Lock()
+	k.shipping = p
+	k.mu.Unlock()
 	k.settle(func(mine *progress) {
 		mine.uploaded = mine.uploaded || p.Uploaded > 0
 		mine.backuped = mine.backuped || p.Backuped

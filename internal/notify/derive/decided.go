@@ -59,6 +59,9 @@ func (d *Deriver) Minute(u Uploads, now time.Time) {
 
 // Misfit derives event 3: a call of the API did not fit the state.
 func (d *Deriver) Misfit(status session.Status, files []session.File, now time.Time) {
+	if slices.Contains(d.marks.Once, keyExit) {
+		return // nothing follows event 11
+	}
 	s := notify.StatusUpdate{Status: int(status)}
 	if d.rec.Plan.Mode == session.Individual {
 		s.RecordingMode = 1
@@ -97,6 +100,9 @@ type End struct {
 	Unsent   string // uploads were given up: why
 }
 
+// keyExit names event 11 in the marks.
+const keyExit = "exit"
+
 // Exit derives the last events: 31 or 32 where there are files or where it
 // ended well without any, then 11.
 func (d *Deriver) Exit(e End, now time.Time) {
@@ -113,7 +119,7 @@ func (d *Deriver) Exit(e End, now time.Time) {
 	if e.Failed || e.Unsent != "" {
 		exit.ExitStatus = 1
 	}
-	d.once("exit", now, exit)
+	d.once(keyExit, now, exit)
 }
 
 // list is the file list of 31 and 32: MP4s and sound files before playlists.
