@@ -78,13 +78,18 @@ func mixPlan() session.Plan {
 
 func newStage(t testing.TB, plan session.Plan) *stage {
 	t.Helper()
+	return newStageWith(t, plan, Settings{})
+}
+
+func newStageWith(t testing.TB, plan session.Plan, settings Settings) *stage {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("runs ffmpeg")
 	}
 	if p, ok := t.(*testing.T); ok {
 		p.Parallel()
 	}
-	s := &stage{t: t, src: newTwin(), rng: rand.New(rand.NewPCG(1, 2))}
+	s := &stage{t: t, src: newTwin(), settings: settings, rng: rand.New(rand.NewPCG(1, 2))}
 	var err error
 	if s.dir, err = spool.Create(t.TempDir(), mixSID); err != nil {
 		t.Fatal(err)
