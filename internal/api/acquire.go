@@ -1,9 +1,12 @@
 package api
 
 import (
+	"slices"
+
 	"tapedeck/internal/api/codes"
 	"tapedeck/internal/api/wire"
 	"tapedeck/internal/resource"
+	"tapedeck/internal/session"
 )
 
 // acquire promises a recording: it seals what start has to keep to into the
@@ -21,7 +24,7 @@ func (c *call) acquire() ([]byte, *refusal) {
 		return nil, c.badRequest(wire.ErrName())
 	case opts.Scene != wire.SceneWeb && !wire.ChannelName(env.CName):
 		return nil, refuse(codes.BadChannel)
-	case !c.app.Enabled:
+	case !c.app.Enabled, !slices.ContainsFunc(modesOf(opts.Scene), c.app.Allows) && !c.app.Allows(session.Raw):
 		return nil, refuse(codes.AppDisabled)
 	case !c.account.Active:
 		return nil, refuse(codes.AccountInactive)

@@ -103,28 +103,10 @@ func (c *call) logRefusal(row codes.Row, reason string, no *refusal) {
 	if no.cause != nil {
 		attrs = append(attrs, slog.String("error", no.cause.Error()))
 	}
-	if todo := advice(no.answer); todo != "" {
+	if todo := no.answer.Advice(); todo != "" {
 		attrs = append(attrs, slog.String("todo", todo))
 	}
 	c.Log.LogAttrs(ctx, level, "request refused", attrs...)
-}
-
-// advice says what an operator can do about an answer that is not the client's
-// fault.
-func advice(a codes.Answer) string {
-	switch a {
-	case codes.NotPlaced:
-		return "the error says why no node took the recording: free space in its spool, add a node, or raise its limits"
-	case codes.NoNode:
-		return "start a node, or see why none is ready: its /readyz says so"
-	case codes.QuotaExceeded:
-		return "raise the quota of the app in the configuration, or stop recordings"
-	case codes.StartTimeout, codes.Timeout, codes.NotCompleted, codes.AllocateTimeout, codes.Internal:
-		return "check that the NATS servers are up and have a leader"
-	case codes.UploadSlow:
-		return "files are still being uploaded; see the upload messages of this sid"
-	}
-	return ""
 }
 
 // encode makes the body of a success. Its types cannot fail; names that were not

@@ -33,6 +33,9 @@ func (c *call) start() ([]byte, *refusal) {
 	if no == nil {
 		no = c.sceneFits(res)
 	}
+	if no == nil && !c.app.Allows(c.route.mode) {
+		no = c.badRequest(wire.ErrMode(string(c.route.mode)))
+	}
 	if no != nil {
 		return nil, no
 	}

@@ -58,6 +58,11 @@ func ErrVendor(vendor int) error {
 	return &Problem{"storageConfig: this server cannot write to vendor " + strconv.Itoa(vendor) + " or its endpoint!", verbatim}
 }
 
+// ErrMode is the problem of a mode that is not switched on for the app.
+func ErrMode(mode string) error {
+	return &Problem{"mode " + mode + " is not switched on for this app!", verbatim}
+}
+
 // ErrMoved is the problem of an update whose storage is another place than that
 // of the start.
 func ErrMoved() error { return bad("storageConfig") }
