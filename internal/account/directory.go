@@ -9,15 +9,16 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 )
 
 // MinSecret is the shortest secret that is accepted, in bytes. Secrets are kept
 // as plain SHA-256, which is safe for long random ones only.
 const MinSecret = 16
 
-// maxSecrets is how many secrets of a customer are valid at once: the old and
+// MaxSecrets is how many secrets of a customer are valid at once: the old and
 // the new one while a client is being changed over.
-const maxSecrets = 2
+const MaxSecrets = 2
 
 // DefaultRate is the rate limit of an account in requests per second
 // (rest-api.md 1).
@@ -72,30 +73,42 @@ func (a *Account) Limit() int {
 	return DefaultRate
 }
 
-// Directory holds all accounts. It is immutable and safe for concurrent use.
-type Directory struct {
+// Directory holds all accounts of the moment. It is safe for concurrent use: Set
+// replaces them all in one step, and what it handed out before stays as it was.
+type Directory struct{ now atomic.Pointer[table] }
+
+// table is one state of the directory. It is never changed.
+type table struct {
 	accounts map[string]*Account
 	apps     map[string]*App
 }
 
 // NewDirectory checks the accounts and copies them.
 func NewDirectory(accounts []Account) (*Directory, error) {
-	d := &Directory{accounts: make(map[string]*Account, len(accounts)), apps: make(map[string]*App)}
-	for _, a := range accounts {
-		if err := d.add(a); err != nil {
-			return nil, err
-		}
-	}
-	return d, nil
+	d := &Directory{}
+	return d, d.Set(accounts)
 }
 
-func (d *Directory) add(a Account) error {
+// Set checks the accounts, copies them, and puts them in place of those before. On
+// an error nothing changes.
+func (d *Directory) Set(accounts []Account) error {
+	t := &table{accounts: make(map[string]*Account, len(accounts)), apps: make(map[string]*App)}
+	for _, a := range accounts {
+		if err := t.add(a); err != nil {
+			return err
+		}
+	}
+	d.now.Store(t)
+	return nil
+}
+
+func (t *table) add(a Account) error {
 	switch {
 	case a.ID == "":
 		return errors.New("account: an account without an id")
-	case d.accounts[a.ID] != nil:
+	case t.accounts[a.ID] != nil:
 		return fmt.Errorf("account: %q is there twice", a.ID)
-	case len(a.Secrets) == 0 || len(a.Secrets) > maxSecrets:
+	case len(a.Secrets) == 0 || len(a.Secrets) > MaxSecrets:
 		return fmt.Errorf("account: %q has %d secrets, want one, or two while one is being replaced", a.ID, len(a.Secrets))
 	case a.Rate < 0:
 		return fmt.Errorf("account: %q has a rate below zero", a.ID)
@@ -108,23 +121,23 @@ func (d *Directory) add(a Account) error {
 		switch {
 		case app.ID == "":
 			return fmt.Errorf("account: %q has an app without an id", a.ID)
-		case d.apps[app.ID] != nil:
+		case t.apps[app.ID] != nil:
 			return fmt.Errorf("account: app %q is there twice", app.ID)
 		case app.Quota < 0:
 			return fmt.Errorf("account: app %q has a quota below zero", app.ID)
 		}
 		app.Account = a.ID
-		d.apps[app.ID] = app
+		t.apps[app.ID] = app
 	}
-	d.accounts[a.ID] = &own
+	t.accounts[a.ID] = &own
 	return nil
 }
 
 // Authenticate checks Basic credentials. It costs the same whether or not the
 // user exists and whichever secret fits. The account must not be changed.
 func (d *Directory) Authenticate(user, password []byte) (*Account, bool) {
-	var secrets [maxSecrets]SecretHash // no hash is all zero, so an absent one never fits
-	a := d.accounts[string(user)]
+	var secrets [MaxSecrets]SecretHash // no hash is all zero, so an absent one never fits
+	a := d.now.Load().accounts[string(user)]
 	if a != nil {
 		copy(secrets[:], a.Secrets)
 	}
@@ -139,15 +152,14 @@ func (d *Directory) Authenticate(user, password []byte) (*Account, bool) {
 	return a, true
 }
 
-// App finds an app of any account, for rooms that work by App ID.
-func (d *Directory) App(id string) (*App, bool) {
-	app, ok := d.apps[id]
-	return app, ok
+// Account finds an account by its customer ID.
+func (d *Directory) Account(id string) (*Account, bool) {
+	a, ok := d.now.Load().accounts[id]
+	return a, ok
 }
 
-// Accounts calls f for every account, in no particular order.
-func (d *Directory) Accounts(f func(*Account)) {
-	for _, a := range d.accounts {
-		f(a)
-	}
+// App finds an app of any account, for rooms that work by App ID.
+func (d *Directory) App(id string) (*App, bool) {
+	app, ok := d.now.Load().apps[id]
+	return app, ok
 }

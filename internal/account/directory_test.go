@@ -143,3 +143,84 @@ func TestLiveKitHidesItsSecret(t *testing.T) {
 		}
 	}
 }
+
+// A new state takes the place of the old one as a whole, and a bad one changes
+// nothing.
+func TestSet(t *testing.T) {
+	one := Account{ID: "one", Secrets: []SecretHash{hashOf(t, secretA)}, Apps: []App{{ID: "x"}}}
+	d := directory(t, one)
+	held, _ := d.Account("one")
+	two := Account{ID: "two", Secrets: []SecretHash{hashOf(t, secretB)}, Apps: []App{{ID: "x", Quota: 3}}}
+	if err := d.Set([]Account{two, two}); err == nil {
+		t.Error("an account that is there twice is accepted")
+	}
+	if _, ok := d.Authenticate([]byte("one"), []byte(secretA)); !ok {
+		t.Error("a state that was refused changed the one before")
+	}
+	if err := d.Set([]Account{two}); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := d.Authenticate([]byte("one"), []byte(secretA)); ok {
+		t.Error("an account that was removed can sign in")
+	}
+	if app, ok := d.App("x"); !ok || app.Account != "two" || app.Quota != 3 {
+		t.Errorf("the app is %+v", app)
+	}
+	if held.ID != "one" || held.Apps[0].Account != "one" {
+		t.Error("what a request holds has changed")
+	}
+}
+
+func TestFence(t *testing.T) {
+	room := LiveKit{URL: "wss://x"}
+	plain := App{LiveKit: room}
+	regional := App{Regions: map[string]LiveKit{"EU": {URL: "wss://eu"}, "NA": {URL: "wss://na"}}}
+	both := App{LiveKit: room, Regions: map[string]LiveKit{"EU": {URL: "wss://eu"}}}
+	for _, c := range []struct {
+		name              string
+		app               *App
+		asked, home, want string
+		ok                bool
+		places, url       string
+	}{
+		{"no regions", &plain, "", "", "", true, "[*]", "wss://x"},
+		{"nearest", &plain, "", "EU", "", true, "[EU *]", "wss://x"},
+		{"one place for all", &plain, "NA", "EU", "NA", true, "[NA ]", "wss://x"},
+		{"fenced", &regional, "NA", "EU", "NA", true, "[NA]", "wss://na"},
+		{"own region", &regional, "", "EU", "EU", true, "[EU]", "wss://eu"},
+		{"no rooms there", &regional, "AP", "EU", "", false, "", ""},
+		{"no rooms here", &regional, "", "AP", "", false, "", ""},
+		{"node without a region", &regional, "", "", "", false, "", ""},
+		{"rooms without a region", &both, "", "NA", "", true, "[NA *]", "wss://x"},
+		{"and with", &both, "EU", "NA", "EU", true, "[EU]", "wss://eu"},
+		{"never elsewhere", &both, "NA", "NA", "", false, "", ""},
+	} {
+		region, ok := c.app.Fence(c.asked, c.home)
+		if ok != c.ok {
+			t.Errorf("%s: %v", c.name, ok)
+			continue
+		}
+		if !ok {
+			continue
+		}
+		room, there := c.app.Room(region)
+		if places := fmt.Sprint(c.app.Places(region, c.home)); region != c.want || places != c.places || !there || room.URL != c.url {
+			t.Errorf("%s: region %q at %s over %s", c.name, region, places, room.URL)
+		}
+	}
+}
+
+func TestStorageHosts(t *testing.T) {
+	a := App{StorageHosts: []string{"store.example.com", "*.Cloud.example"}}
+	for host, want := range map[string]bool{
+		"store.example.com": true, "STORE.example.com.": true, "x.store.example.com": false, "example.com": false, "": false,
+		"a.cloud.example": true, "a.b.cloud.example": true, "cloud.example": false, ".cloud.example": false, "evilcloud.example": false,
+	} {
+		if got := a.StorageHostAllowed(host); got != want {
+			t.Errorf("%q: %v", host, got)
+		}
+	}
+	if free := (&App{}); !free.StorageHostAllowed("anything") {
+		t.Error("an app without a list is restricted")
+	}
+}

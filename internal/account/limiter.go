@@ -33,33 +33,42 @@ const (
 // cannot be reached a node allows the whole limit by itself: better twice the
 // rate for a while than refusing everybody. It is safe for concurrent use.
 type Limiter struct {
-	counter Counter
-	now     func() time.Time
-	log     *slog.Logger
-	budgets map[string]*budget
+	directory *Directory
+	counter   Counter
+	now       func() time.Time
+	log       *slog.Logger
+	budgets   sync.Map // customer ID → *budget
 }
 
 // NewLimiter makes a limiter for the accounts of a directory. counter may be nil
 // for a single node.
 func NewLimiter(d *Directory, counter Counter, now func() time.Time, log *slog.Logger) *Limiter {
-	l := &Limiter{counter: counter, now: now, log: log, budgets: make(map[string]*budget)}
-	d.Accounts(func(a *Account) {
-		limit := int64(a.Limit())
-		l.budgets[a.ID] = &budget{limit: limit, most: max(1, limit/batches)}
-	})
-	return l
+	return &Limiter{directory: d, counter: counter, now: now, log: log}
+}
+
+// budget returns what the account may still do, nil if it is in no directory any
+// more.
+func (l *Limiter) budget(a *Account) *budget {
+	if b, ok := l.budgets.Load(a.ID); ok {
+		return b.(*budget)
+	}
+	if _, ok := l.directory.Account(a.ID); !ok {
+		return nil
+	}
+	b, _ := l.budgets.LoadOrStore(a.ID, &budget{})
+	return b.(*budget)
 }
 
 // Allow reports whether the account may make one more request now.
 func (l *Limiter) Allow(ctx context.Context, a *Account) bool {
-	b := l.budgets[a.ID]
+	b := l.budget(a)
 	if b == nil {
 		return false
 	}
 	window := l.now().Unix()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.enter(window)
+	b.enter(window, int64(a.Limit()))
 	if b.left > 0 {
 		b.left--
 		return true
@@ -92,10 +101,8 @@ func (l *Limiter) lease(ctx context.Context, account string, b *budget) bool {
 
 // budget is what a node may still allow an account in the present window.
 type budget struct {
-	limit int64
-	most  int64 // the largest batch
-
 	mu        sync.Mutex
+	limit     int64 // of this window
 	window    int64 // Unix seconds
 	left      int64 // leased and not spent
 	granted   int64 // leased in this window by this node
@@ -104,14 +111,19 @@ type budget struct {
 	restUntil int64 // first window in which the counter is asked again
 }
 
-// enter begins a new window. Leases are never carried over. A window just gone
-// by is not entered again: its request read the clock before it got the lock.
-func (b *budget) enter(window int64) {
+// enter begins a new window; a limit that was changed holds from there on. Leases
+// are never carried over. A window just gone by is not entered again: its request
+// read the clock before it got the lock.
+func (b *budget) enter(window, limit int64) {
 	if window == b.window || (window < b.window && b.window-window <= maxStepBack) {
 		return
 	}
-	b.window, b.left, b.granted, b.dead, b.batch = window, 0, 0, false, b.most
+	b.limit = limit
+	b.window, b.left, b.granted, b.dead, b.batch = window, 0, 0, false, b.most()
 }
+
+// most is the largest batch.
+func (b *budget) most() int64 { return max(1, b.limit/batches) }
 
 // take books a batch after which the cluster stands at total. The nearer the
 // limit, the smaller the next batch, so that little lies unspent on a node while
@@ -124,7 +136,7 @@ func (b *budget) take(total int64) bool {
 	}
 	b.granted += got
 	b.left = got - 1
-	b.batch = min(b.most, max(1, (b.limit-total)/4))
+	b.batch = min(b.most(), max(1, (b.limit-total)/4))
 	return true
 }
 

@@ -185,3 +185,22 @@ func TestUnknownAccount(t *testing.T) {
 		t.Error("an account that is not in the directory is allowed")
 	}
 }
+
+// A limit that an operator changes holds from the next second on.
+func TestChangedLimit(t *testing.T) {
+	a, list, clock := limited(t, 10, nil, 1)
+	d := list[0].directory
+	spend(list, a, 4)
+	faster := Account{ID: "one", Secrets: []SecretHash{hashOf(t, secretA)}, Rate: 20}
+	if err := d.Set([]Account{faster}); err != nil {
+		t.Fatal(err)
+	}
+	now, _ := d.Account("one")
+	if got := spend(list, now, 100); got != 6 {
+		t.Errorf("allowed %d more in the same second, want 6", got)
+	}
+	clock.unix.Add(1)
+	if got := spend(list, now, 100); got != 20 {
+		t.Errorf("allowed %d in the next second, want 20", got)
+	}
+}

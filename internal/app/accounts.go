@@ -44,7 +44,7 @@ func appOf(p config.App) account.App {
 		ID: p.ID, Enabled: !p.Disabled, Quota: p.Quota,
 		Quotas:     account.Quotas{Individual: p.Quotas.Individual, Mix: p.Quotas.Mix, Web: p.Quotas.Web},
 		LiveKit:    account.LiveKit(p.LiveKit),
-		TokenCheck: p.Token.Check, Certificate: p.Token.Certificate,
+		TokenCheck: p.Token.Checked(), Certificate: p.Token.Certificate,
 		Endpoints: p.Storage.Endpoints, StorageHosts: p.Storage.Hosts,
 		StrictIDs: p.StrictIDs, Extensions: p.Extensions, MaxOutputs: max(1, p.MaxOutputs),
 	}

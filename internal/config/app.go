@@ -44,8 +44,16 @@ func (r Room) Or(def Room) Room {
 
 // Token says whether start has to carry a valid RTC token.
 type Token struct {
-	Check       bool   `koanf:"check" json:"check,omitempty"`             // refuse starts without a valid token
-	Certificate string `koanf:"certificate" json:"certificate,omitempty"` // app certificate: 32 hex digits; without it only LiveKit tokens are valid
+	Check       *bool  `koanf:"check" json:"check,omitempty"`             // absent: if there is a certificate
+	Certificate string `koanf:"certificate" json:"certificate,omitempty"` // app certificate: 32 hex digits; without it only LiveKit tokens can be valid
+}
+
+// Checked reports whether tokens are checked.
+func (t Token) Checked() bool {
+	if t.Check == nil {
+		return t.Certificate != ""
+	}
+	return *t.Check
 }
 
 // Storage says where recordings may go.
