@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"strings"
 
+	"tapedeck/internal/config"
 	"tapedeck/internal/node"
 	"tapedeck/internal/spool"
 )
@@ -17,8 +19,12 @@ func (a *App) startNode(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	env, err := workerEnv(a.cfg)
+	if err != nil {
+		return err
+	}
 	a.node, err = node.Open(ctx, node.Config{
-		Data: a.cfg.Data, Spool: spoolDir(a.cfg), Worker: []string{worker},
+		Data: a.cfg.Data, Spool: spoolDir(a.cfg), Worker: []string{worker}, Env: env,
 		Ledger: a.ledger, Rooms: rooms{a.accounts, a.cfg.Node.Region}, Region: a.cfg.Node.Region, Shipper: ship, Unseal: a.unseal,
 		Cores: a.cfg.Node.Cores, MinFree: uint64(a.cfg.Spool.MinFreeMB) << 20, Keep: a.cfg.Spool.Keep,
 		Log: a.log,
@@ -29,4 +35,24 @@ func (a *App) startNode(ctx context.Context) error {
 	a.onStop(func(ctx context.Context) error { return a.node.Close(ctx, a.cfg.FinishOnStop()) })
 	a.health.Add("spool", func(context.Context) error { return spool.Writable(spoolDir(a.cfg)) })
 	return nil
+}
+
+// workerEnv is what every worker is told (docs/formats/link.md).
+func workerEnv(c config.Config) ([]string, error) {
+	policy, err := egress(c)
+	if err != nil {
+		return nil, err
+	}
+	ranges := make([]string, 0, len(policy.Allow))
+	for _, p := range policy.Allow {
+		ranges = append(ranges, p.String())
+	}
+	env := []string{"TAPEDECK_EGRESS_ALLOW=" + strings.Join(ranges, ",")}
+	if c.Mix.Quality != "" {
+		env = append(env, "TAPEDECK_MIX_QUALITY="+c.Mix.Quality)
+	}
+	if c.Mix.MP4Length != 0 {
+		env = append(env, "TAPEDECK_MIX_MP4_LENGTH="+c.Mix.MP4Length.String())
+	}
+	return env, nil
 }

@@ -20,6 +20,7 @@ type Config struct {
 	Spool    Spool     `koanf:"spool"`
 	Node     Node      `koanf:"node"`
 	Egress   Egress    `koanf:"egress"`
+	Mix      Mix       `koanf:"mix"`
 	Accounts []Account `koanf:"accounts"`
 }
 
@@ -60,6 +61,12 @@ type Node struct {
 // default: private, loopback, link-local.
 type Egress struct {
 	Allow []string `koanf:"allow"` // CIDR
+}
+
+// Mix tunes composite recordings.
+type Mix struct {
+	Quality   string        `koanf:"quality"`    // "s1" (default) or "high": better pictures at about 1.5 times the cost
+	MP4Length time.Duration `koanf:"mp4_length"` // the next MP4 begins after this; 0: 2 h
 }
 
 // Account is a customer: the user of HTTP Basic authentication.

@@ -39,6 +39,12 @@ func (c Config) Validate() error {
 	if c.NATS.URL == "" && c.NATS.Replicas != 1 {
 		bad("nats.replicas", "the embedded server has one copy; give nats.url for more")
 	}
+	if !slices.Contains([]string{"", "s1", "high"}, c.Mix.Quality) {
+		bad("mix.quality", "%q is neither s1 nor high", c.Mix.Quality)
+	}
+	if c.Mix.MP4Length != 0 && c.Mix.MP4Length < time.Minute {
+		bad("mix.mp4_length", "%v is less than a minute", c.Mix.MP4Length)
+	}
 	if !slices.Contains([]string{"", "finish", "leave"}, c.Node.OnStop) {
 		bad("node.on_stop", "%q is neither finish nor leave", c.Node.OnStop)
 	}
