@@ -107,6 +107,10 @@ func (i *Index) Begin(start media.Time, ext string, tags []string) (*Slice, erro
 		tags = mergeTags(i.StartTags(start), tags)
 	}
 	i.fresh = false
+	var broken media.Time // the end of what an interruption follows
+	if len(i.all) > 0 && slices.Contains(tags, playlist.Discontinuity()) {
+		broken = i.end
+	}
 	// Names are unique and ascend even if two slices start within a millisecond.
 	stamp := i.out.At(start)
 	if least := i.stamp.Add(time.Millisecond); !i.stamp.IsZero() && stamp.Before(least) {
@@ -119,7 +123,7 @@ func (i *Index) Begin(start media.Time, ext string, tags []string) (*Slice, erro
 	// The fact comes first: whatever .part a crash leaves, recovery knows it.
 	f := s.fact()
 	f.Type = spool.FactBegun
-	f.Playable, f.Unlisted = i.cfg.Playable, i.cfg.Unlisted
+	f.Playable, f.Unlisted, f.BrokenMicro = i.cfg.Playable, i.cfg.Unlisted, int64(broken)
 	if err := i.out.append(f); err != nil {
 		return nil, err
 	}

@@ -23,8 +23,9 @@ type recording struct {
 	mode Mode
 	idle *idle
 
-	mu     sync.Mutex
-	closed bool // the mode takes no more events
+	mu      sync.Mutex
+	streams *streams
+	closed  bool // the mode takes no more events
 }
 
 // Subscribe replaces whose media is wanted, at the room and in the files.
@@ -66,7 +67,7 @@ func (w *Worker) record(job link.Job, dir *spool.Dir) error {
 	if err != nil {
 		return errors.Join(err, out.Ended(spool.EndFault, false))
 	}
-	r := &recording{w: w, plan: job.Plan, out: out, src: src, mode: mode, idle: newIdle(job.Plan, w.now())}
+	r := &recording{w: w, plan: job.Plan, out: out, src: src, mode: mode, idle: newIdle(job.Plan, w.now()), streams: newStreams(job.Plan, out.Stream)}
 	w.setLive(r)
 	defer w.setLive(nil)
 	reason, cause := r.run()
@@ -151,6 +152,7 @@ func (r *recording) handle(ev channel.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.closed {
+		r.streams.observe(ev)
 		r.mode.Handle(ev)
 	}
 }
@@ -159,6 +161,9 @@ func (r *recording) handle(ev channel.Event) {
 func (r *recording) closeIntake() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.closed {
+		r.streams.close(r.out.Clock().Now())
+	}
 	r.closed = true
 }
 
