@@ -1,0 +1,242 @@
+package webpage
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// How long a page may take. A page whose pictures never end to arrive is
+// recorded all the same once its document is complete.
+const (
+	loadTime  = 40 * time.Second
+	grace     = 10 * time.Second // from the document to its last picture
+	paintTime = 20 * time.Second // from then to the first picture of ours
+)
+
+// loading is what is known of the navigation under way.
+type loading struct {
+	status   chan int // HTTP status of the document
+	document chan struct{}
+	complete chan struct{}
+	crashed  chan struct{}
+}
+
+var chromeVersion = regexp.MustCompile(`Chrome/[0-9.]+`)
+
+func phoneAgent(desktop string) string {
+	v := chromeVersion.FindString(desktop)
+	if v == "" {
+		v = "Chrome/140.0.0.0"
+	}
+	return "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) " + v + " Mobile Safari/537.36"
+}
+
+// Load opens the page, or opens it again, and returns when it is there and has
+// painted. The caller ticks Windows meanwhile, or nothing is painted.
+func (p *Page) Load(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, loadTime+paintTime)
+	defer cancel()
+	l := &loading{status: make(chan int, 8), document: make(chan struct{}, 8), complete: make(chan struct{}, 8), crashed: make(chan struct{}, 8)}
+	p.mu.Lock()
+	p.loading, p.crashed, p.reached = l, false, false
+	session := p.session
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		p.loading = nil
+		p.mu.Unlock()
+	}()
+	select {
+	case <-p.ready: // of an earlier load
+	default:
+	}
+	if err := p.dt.call(ctx, session, "Network.enable", nil, nil); err != nil {
+		return err
+	}
+	defer p.dt.tell(session, "Network.disable", nil) // it costs for every packet
+	if err := p.navigate(ctx, session, l); err != nil {
+		return err
+	}
+	before := p.Windows.Commits()
+	if err := l.wait(ctx); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.reached = true
+	p.mu.Unlock()
+	return p.painted(ctx, before)
+}
+
+// navigate asks for the page and looks at what its server says.
+func (p *Page) navigate(ctx context.Context, session string, l *loading) error {
+	ctx, cancel := context.WithTimeout(ctx, loadTime)
+	defer cancel()
+	var r struct {
+		FrameID   string
+		ErrorText string
+	}
+	err := p.dt.call(ctx, session, "Page.navigate", params{"url": p.cfg.URL}, &r)
+	switch {
+	case ctx.Err() != nil:
+		p.dt.tell(session, "Page.stopLoading", nil)
+		return fmt.Errorf("%w within %v: its server does not answer", ErrAccess, loadTime)
+	case err != nil:
+		return err
+	case r.ErrorText != "":
+		return fmt.Errorf("%w: %s", ErrAccess, r.ErrorText)
+	}
+	select {
+	case status := <-l.status:
+		if status >= 400 {
+			return fmt.Errorf("%w: its server answers with status %d", ErrAccess, status)
+		}
+	default: // answered from a cache
+	}
+	return nil
+}
+
+// wait returns when the page is complete, or its document is and the rest
+// takes too long.
+func (l *loading) wait(ctx context.Context) error {
+	var late <-chan time.Time
+	patience := time.NewTimer(loadTime)
+	defer patience.Stop()
+	for {
+		select {
+		case <-l.complete:
+			return nil
+		case <-l.document:
+			if late == nil {
+				t := time.NewTimer(grace)
+				defer t.Stop()
+				late = t.C
+			}
+		case <-late:
+			return nil
+		case <-l.crashed:
+			return fmt.Errorf("%w: it crashed", ErrSlow)
+		case <-patience.C:
+			return ErrSlow
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ErrSlow, ctx.Err())
+		}
+	}
+}
+
+// painted waits for a picture after the first before ones.
+func (p *Page) painted(ctx context.Context, before int64) error {
+	t := time.NewTicker(20 * time.Millisecond)
+	defer t.Stop()
+	patience := time.NewTimer(paintTime)
+	defer patience.Stop()
+	for p.Windows.Commits() == before {
+		select {
+		case <-t.C:
+		case <-patience.C:
+			return ErrBlank
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ErrBlank, ctx.Err())
+		}
+	}
+	return nil
+}
+
+// event takes what the browser tells. It must not wait for answers: they come
+// through the same pipe.
+func (p *Page) event(m reply) {
+	switch m.Method {
+	case "Page.javascriptDialogOpening":
+		p.dt.tell(m.SessionID, "Page.handleJavaScriptDialog", params{"accept": true})
+	case "Target.targetCreated":
+		p.stray(m)
+	case "Target.targetDestroyed":
+		if decode[struct{ TargetID string }](m).TargetID == p.mine() {
+			p.trouble(Gone)
+		}
+	case "Target.targetCrashed":
+		if decode[struct{ TargetID string }](m).TargetID == p.mine() {
+			p.crash()
+		}
+	case "Inspector.targetCrashed":
+		p.crash()
+	case "Runtime.bindingCalled":
+		if decode[struct{ Name string }](m).Name == "__tapedeckReady" {
+			select {
+			case p.ready <- struct{}{}:
+			default:
+			}
+		}
+	default:
+		p.progress(m)
+	}
+}
+
+func (p *Page) mine() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.target
+}
+
+// stray closes windows that the page opens.
+func (p *Page) stray(m reply) {
+	t := decode[struct {
+		TargetInfo struct{ TargetID, Type string }
+	}](m).TargetInfo
+	if mine := p.mine(); mine != "" && t.Type == "page" && t.TargetID != mine {
+		p.dt.tell("", "Target.closeTarget", params{"targetId": t.TargetID})
+	}
+}
+
+// crash notes that the page's process died, once.
+func (p *Page) crash() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.crashed {
+		return
+	}
+	p.crashed = true
+	if p.loading != nil {
+		put(p.loading.crashed)
+	}
+	if p.reached {
+		p.trouble(Crashed)
+	}
+}
+
+// progress takes note of how a load gets on.
+func (p *Page) progress(m reply) {
+	p.mu.Lock()
+	l := p.loading
+	p.mu.Unlock()
+	if l == nil {
+		return
+	}
+	switch m.Method {
+	case "Network.responseReceived":
+		r := decode[struct {
+			Type     string
+			FrameID  string
+			Response struct{ Status int }
+		}](m)
+		if r.Type == "Document" && strings.EqualFold(r.FrameID, p.mine()) {
+			select {
+			case l.status <- r.Response.Status:
+			default:
+			}
+		}
+	case "Page.domContentEventFired":
+		put(l.document)
+	case "Page.loadEventFired":
+		put(l.complete)
+	}
+}
+
+func put(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
