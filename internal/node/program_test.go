@@ -117,11 +117,22 @@ func (p *program) serve(c *link.Conn) {
 			}
 		case link.Done:
 			p.done <- struct{}{}
+		case link.Hold:
+			p.note(fmt.Sprintf("hold=%v", m.OnHold))
+		case link.PushTo:
+			p.note("push=" + strings.Join(m.Push, ","))
 		case link.Subscribe, link.Layout:
 			if p.journal != nil {
 				_ = p.journal.Append(spool.Fact{Type: spool.FactGap, Note: string(m.Type)})
 			}
 		}
+	}
+}
+
+// note puts a remark into the journal, once there is one.
+func (p *program) note(text string) {
+	if p.journal != nil {
+		_ = p.journal.Append(spool.Fact{Type: spool.FactGap, Note: text})
 	}
 }
 
@@ -159,6 +170,9 @@ func (p *program) record(job link.Job) (string, error) {
 	}
 	append(spool.Fact{Type: spool.FactOpened, Version: 1, SID: dir.SID(), Incarnation: inc, ZeroMicro: zero})
 	append(spool.Fact{Type: spool.FactGap, Note: fmt.Sprintf("pid=%d room=%s/%s env=%s", os.Getpid(), job.Room.URL, job.Room.Token, strings.Join(os.Environ(), "|"))})
+	if job.Private != nil {
+		append(spool.Fact{Type: spool.FactGap, Note: fmt.Sprintf("page=%s push=%s", job.Private.PageURL, strings.Join(job.Private.Push, ","))})
+	}
 	if p.way == refused {
 		append(spool.Fact{Type: spool.FactEnded, Note: spool.EndRefused})
 		return spool.EndRefused, err
