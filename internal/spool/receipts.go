@@ -11,10 +11,13 @@ const (
 	ReceiptUploaded = "uploaded" // the caller's store has it
 	ReceiptBackuped = "backuped" // the operator's backup store has it
 	ReceiptRefused  = "refused"  // given up; Note says why
+
+	ReceiptBegun = "begun" // an upload in parts was begun, or given up when Upload is ""
+	ReceiptPart  = "part"  // a part of it is in the store
 )
 
 // Receipt is one line of receipts.log: what a destination said about a file.
-// The newest receipt of a name counts.
+// The newest receipt of a name that settles something counts (Settles).
 type Receipt struct {
 	At     int64  `json:"at"` // Unix µs when the line was written
 	Name   string `json:"name"`
@@ -25,6 +28,35 @@ type Receipt struct {
 	Index  int64  `json:"index,omitempty"` // playlists: journal offset of the newest index fact that the content contains
 	State  string `json:"state"`
 	Note   string `json:"note,omitempty"`
+
+	// Backup is the key of the copy in the operator's backup store, as long as
+	// there is one.
+	Backup string `json:"backup,omitempty"`
+	// Unread: the store's acknowledgement is all there is; the caller's key may
+	// not read.
+	Unread bool `json:"unread,omitempty"`
+
+	// begun, part
+	Upload   string `json:"upload,omitempty"`    // the store's name for an upload in parts
+	PartSize int64  `json:"part_size,omitempty"` // bytes
+	Part     int    `json:"part,omitempty"`      // 1, 2, ...; ETag is its tag
+}
+
+// Settles reports whether the receipt says where a file is, or that it is
+// nowhere. The others tell of an upload under way.
+func (r Receipt) Settles() bool {
+	return r.State == ReceiptUploaded || r.State == ReceiptBackuped || r.State == ReceiptRefused
+}
+
+// Settled returns the receipt that counts for each name.
+func Settled(all []Receipt) map[string]Receipt {
+	newest := map[string]Receipt{}
+	for _, r := range all {
+		if r.Settles() {
+			newest[r.Name] = r
+		}
+	}
+	return newest
 }
 
 // Receipts is the node's end of receipts.log. It may be used by many goroutines.

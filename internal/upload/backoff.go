@@ -43,15 +43,26 @@ func (b Backoff) delay(tries int, f vendor.Fault, random float64) time.Duration 
 // our own only one file at a time is tried, and not before the delay is over.
 type breaker struct {
 	failures int
+	since    time.Time // of the first failure in a row
 	until    time.Time
+	fault    vendor.Fault // of the newest failure
 }
 
 func (b *breaker) failed(now time.Time, f vendor.Fault, bo Backoff, random float64) {
 	if f == vendor.Ours {
 		return
 	}
-	b.failures++
+	if b.failures++; b.failures == 1 || f != b.fault {
+		b.since = now
+	}
+	b.fault = f
 	b.until = now.Add(bo.delay(b.failures, f, random))
+}
+
+// out reports whether the store has been out of order for so long: not the
+// caller's doing, and nothing got through.
+func (b *breaker) out(now time.Time, long time.Duration) bool {
+	return b.failures > 0 && b.fault == vendor.Destination && now.Sub(b.since) >= long
 }
 
 // width returns how many files may be under way at now, of at most most.

@@ -1,70 +1,92 @@
 package upload
 
 import (
-	"time"
-
 	"tapedeck/internal/session"
 	"tapedeck/internal/spool"
+	"tapedeck/internal/upload/vendor"
 )
-
-// item is one file of the recording on its way.
-type item struct {
-	name     string
-	fact     spool.Fact // newest closed or index fact
-	playlist bool
-
-	stored bool // the store has it; playlists: some content of it
-	lost   bool // the spool could not give it any more
-
-	// playlists: journal offsets of the newest index fact, and of the newest
-	// one whose content the store has
-	wanted, sent int64
-	snap         *snapshot
-
-	listed    bool // is in cargo.waiting
-	busy      bool
-	tries     int // failures in a row
-	notBefore time.Time
-}
-
-// snapshot is a playlist's content that waits for the slices it may name.
-type snapshot struct {
-	content []byte
-	sent    int64   // what item.sent becomes
-	needs   []*item // slices that have to be in the store before
-}
-
-// open reports whether the item still has to be shipped.
-func (i *item) open() bool {
-	switch {
-	case i.lost:
-		return false
-	case i.playlist:
-		return i.sent < i.wanted
-	}
-	return !i.stored
-}
 
 // cargo is what journal and receipts together say about a recording: the
 // shipper's whole state. It does no I/O.
 type cargo struct {
 	byName   map[string]*item
-	receipts map[string]spool.Receipt // newest per name
-	waiting  []*item                  // all that are open, in the order of the journal
-	products []*item                  // playlists and MP4s, in the order they began
-	lists    map[string]bool          // playlists that slices belong to
+	receipts map[string]spool.Receipt    // the one that counts, by name
+	begun    map[[2]string]spool.Receipt // uploads in parts that are under way, by name and key
+	parts    map[string]map[int]string   // of such an upload, by its id
+	homeward map[string]int64            // playlists: newest index that the caller's store has
+	versions map[string]int              // playlists: how often they were forwarded
+	prefix   string
+
+	waiting  []*item         // all that are open, in the order of the journal
+	away     []*item         // all that have a copy in the backup store
+	products []*item         // playlists and MP4s, in the order they began
+	lists    map[string]bool // playlists that slices belong to
 
 	zero  int64 // Unix µs of the timeline's zero
 	first int64 // Unix ms of the first slice, 0 before
 	ended bool
 }
 
-func newCargo(old []spool.Receipt) *cargo {
-	c := &cargo{byName: map[string]*item{}, receipts: map[string]spool.Receipt{}, lists: map[string]bool{}}
+func newCargo(old []spool.Receipt, prefix string) *cargo {
+	c := &cargo{
+		byName: map[string]*item{}, receipts: map[string]spool.Receipt{}, begun: map[[2]string]spool.Receipt{},
+		parts: map[string]map[int]string{}, homeward: map[string]int64{}, versions: map[string]int{},
+		lists: map[string]bool{}, prefix: prefix,
+	}
 	for _, r := range old {
-		c.receipts[r.Name] = r
+		c.recall(r)
 	}
 	return c
+}
+
+// recall takes in one receipt, an old one or a new one.
+func (c *cargo) recall(r spool.Receipt) {
+	switch r.State {
+	case spool.ReceiptBegun:
+		c.forget(r.Name, r.Key)
+		if r.Upload != "" {
+			c.begun[[2]string{r.Name, r.Key}], c.parts[r.Upload] = r, map[int]string{}
+		}
+	case spool.ReceiptPart:
+		if parts := c.parts[r.Upload]; parts != nil {
+			parts[r.Part] = r.ETag
+		}
+	default:
+		before := c.receipts[r.Name]
+		c.receipts[r.Name] = r
+		if r.State == spool.ReceiptBackuped {
+			c.forget(r.Name, r.Backup)
+		} else {
+			c.forget(r.Name, r.Key)
+		}
+		if r.State != spool.ReceiptUploaded {
+			return
+		}
+		c.homeward[r.Name] = max(c.homeward[r.Name], r.Index)
+		if r.Key != c.prefix+r.Name && r.Key != before.Key {
+			c.versions[r.Name]++
+		}
+	}
+}
+
+// forget drops an upload in parts that has ended.
+func (c *cargo) forget(name, key string) {
+	k := [2]string{name, key}
+	delete(c.parts, c.begun[k].Upload)
+	delete(c.begun, k)
+}
+
+// upload returns how far an upload of o in parts has come.
+func (c *cargo) upload(name string, o vendor.Object) vendor.Upload {
+	b, ok := c.begun[[2]string{name, o.Key}]
+	if !ok || b.Size != o.Size || b.SHA256 != o.SHA256 {
+		return vendor.Upload{}
+	}
+	up := vendor.Upload{ID: b.Upload, PartSize: b.PartSize, Parts: map[int]string{}}
+	for n, tag := range c.parts[b.Upload] {
+		up.Parts[n] = tag
+	}
+	return up
 }
 
 // add takes in one fact. superfluous: a receipt says that the file of this
@@ -84,9 +106,9 @@ func (c *cargo) add(f spool.Fact) (superfluous bool) {
 		i := c.item(f)
 		i.playlist, i.wanted = true, f.Offset
 		if r, ok := c.receipts[f.Name]; ok {
-			i.stored = i.stored || r.State != spool.ReceiptRefused
+			i.stored = i.stored || r.State == spool.ReceiptUploaded
 			i.lost = r.State == spool.ReceiptRefused && r.Index >= i.wanted
-			i.sent = r.Index
+			i.sent, i.kept, i.backup = c.homeward[f.Name], r.Index, r.Backup
 		}
 		c.enlist(i)
 	}
@@ -105,10 +127,14 @@ func (c *cargo) addClosed(f spool.Fact) (superfluous bool) {
 	// A file that was damaged in the spool has another checksum than its fact
 	// (Note says so); one that was too large to be hashed has none.
 	same := ok && (f.SHA256 == "" || r.SHA256 == f.SHA256 || r.Note != "")
-	i.stored = same && r.State != spool.ReceiptRefused
+	i.stored = same && r.State == spool.ReceiptUploaded
 	i.lost = same && r.State == spool.ReceiptRefused
+	i.backup = ""
+	if same {
+		i.backup = r.Backup
+	}
 	c.enlist(i)
-	return i.stored
+	return i.stored || i.backup != ""
 }
 
 func (c *cargo) item(f spool.Fact) *item {
@@ -126,11 +152,20 @@ func (c *cargo) item(f spool.Fact) *item {
 
 // acknowledge notes a receipt that was made durable.
 func (c *cargo) acknowledge(i *item, r spool.Receipt) {
-	c.receipts[i.name] = r
-	i.sent = r.Index
+	c.recall(r)
 	i.snap = nil
 	i.lost = r.State == spool.ReceiptRefused
-	i.stored = i.stored || !i.lost
+	i.backup = r.Backup
+	switch {
+	case r.State == spool.ReceiptUploaded:
+		i.stored = true
+		i.sent, i.kept = max(i.sent, r.Index), max(i.kept, r.Index)
+	case i.lost:
+		i.sent, i.kept = r.Index, r.Index
+	default:
+		i.kept = max(i.kept, r.Index)
+	}
+	c.enlist(i)
 }
 
 func (c *cargo) enlist(i *item) {
@@ -138,58 +173,63 @@ func (c *cargo) enlist(i *item) {
 		i.listed = true
 		c.waiting = append(c.waiting, i)
 	}
+	if i.backup != "" && !i.listedAway {
+		i.listedAway = true
+		c.away = append(c.away, i)
+	}
 }
 
-// settle drops what has arrived from the waiting list.
+// settle drops what has arrived from the lists.
 func (c *cargo) settle() {
-	left := c.waiting[:0]
-	for _, i := range c.waiting {
-		if i.listed = i.open(); i.listed {
+	c.waiting = retain(c.waiting, func(i *item) bool {
+		i.listed = i.open()
+		return i.listed
+	})
+	c.away = retain(c.away, func(i *item) bool {
+		i.listedAway = i.backup != ""
+		return i.listedAway
+	})
+}
+
+func retain(list []*item, keep func(*item) bool) []*item {
+	left := list[:0]
+	for _, i := range list {
+		if keep(i) {
 			left = append(left, i)
 		}
 	}
-	clear(c.waiting[len(left):])
-	c.waiting = left
+	clear(list[len(left):])
+	return left
 }
 
 // milli turns a time of the recording into Unix ms.
 func (c *cargo) milli(micro int64) int64 { return (c.zero + micro + 500) / 1000 }
 
-// needs returns the slices that a playlist's content may name and the store
-// has not: those closed for it so far. A playlist that no slice belongs to
-// joins the tracks of its user.
+// needs returns the slices that a playlist's content may name and the caller's
+// store has not: those closed for it so far. A playlist that no slice belongs
+// to joins the tracks of its user.
 func (c *cargo) needs(i *item) []*item {
-	var open []*item
-	for _, s := range c.waiting {
-		if s.fact.Kind != spool.KindSlice || !s.open() {
-			continue
-		}
-		if s.fact.Index == i.name || (!c.lists[i.name] && s.fact.UID == i.fact.UID) {
-			open = append(open, s)
-		}
-	}
-	return open
-}
-
-// satisfied drops slices that have arrived and reports whether none is left.
-func (s *snapshot) satisfied() bool {
-	left := s.needs[:0]
-	for _, i := range s.needs {
-		if i.open() {
-			left = append(left, i)
+	var missing []*item
+	for _, list := range [][]*item{c.waiting, c.away} {
+		for _, s := range list {
+			if s.fact.Kind != spool.KindSlice || !s.missing() {
+				continue
+			}
+			if s.fact.Index == i.name || (!c.lists[i.name] && s.fact.UID == i.fact.UID) {
+				missing = append(missing, s)
+			}
 		}
 	}
-	s.needs = left
-	return len(left) == 0
+	return missing
 }
 
-// files is the file list: playlists and MP4s of which the store has something.
-func (c *cargo) files(prefix string) []session.File {
+// files is the file list: playlists and MP4s of which a store has something.
+func (c *cargo) files() []session.File {
 	var list []session.File
 	for _, i := range c.products {
-		if f := i.fact; i.stored && !f.Unlisted {
+		if f := i.fact; (i.stored || i.backup != "") && !f.Unlisted {
 			list = append(list, session.File{
-				Name: prefix + i.name, Track: f.Track, UID: f.UID, Mixed: f.UID == "0",
+				Name: c.prefix + i.name, Track: f.Track, UID: f.UID, Mixed: f.UID == "0",
 				Playable: f.Playable, StartMilli: c.milli(f.StartMicro),
 			})
 		}
@@ -200,14 +240,20 @@ func (c *cargo) files(prefix string) []session.File {
 // count fills in the numbers of a Progress.
 func (c *cargo) count(p *Progress) {
 	for _, i := range c.byName {
+		p.Total += i.fact.Size
 		switch {
 		case i.lost:
 			p.Lost++
+			p.Bytes += i.fact.Size // nothing more will come of it
 		case i.open():
 			p.Waiting++
 			p.WaitingBytes += i.fact.Size
+		case i.behind():
+			p.Backuped++
+			p.Bytes += i.fact.Size
 		default:
 			p.Uploaded++
+			p.Bytes += i.fact.Size
 		}
 	}
 }

@@ -11,27 +11,34 @@ import (
 
 // load returns the jobs to begin now. Playlists come first, they are small and
 // people wait for them; then files in the order they were closed; MP4s one at a
-// time and last, they are large and may take long.
+// time and last, they are large and may take long. What is in the backup store
+// is moved when nothing else is to do.
 func (s *Ship) load() []job {
 	s.cargo.settle()
 	now := s.cfg.Now()
-	room := s.breaker.width(now, s.cfg.Parallel) - s.running
-	if room <= 0 {
-		return nil
-	}
-	var jobs []job
+	jobs := s.loadHome(now)
+	jobs = append(jobs, s.loadBackup(now)...)
+	return append(jobs, s.loadReturns(now, len(jobs))...)
+}
+
+// begin counts a job as under way.
+func (s *Ship) begin(j job) job {
+	j.item.busy = true
+	s.running[j.kind]++
+	return j
+}
+
+func (s *Ship) loadHome(now time.Time) (jobs []job) {
+	room := s.breaker.width(now, s.cfg.Parallel) - s.running[toHome] - s.running[bring]
 	for _, pick := range []func(*item) bool{s.playlistDue, isSmall, isLarge} {
 		for _, i := range s.cargo.waiting {
 			if len(jobs) >= room {
 				return jobs
 			}
-			if i.busy || now.Before(i.notBefore) || !pick(i) {
+			if !i.due(now) || !pick(i) || (isLarge(i) && s.largeUnderWay()) {
 				continue
 			}
-			if isLarge(i) && s.largeUnderWay(jobs) {
-				continue
-			}
-			jobs = append(jobs, s.newJob(i))
+			jobs = append(jobs, s.begin(s.newJob(toHome, i, s.currentStore(), s.cfg.Prefix+i.name)))
 		}
 	}
 	return jobs
@@ -40,12 +47,7 @@ func (s *Ship) load() []job {
 func isSmall(i *item) bool { return !i.playlist && i.fact.Kind != spool.KindMP4 }
 func isLarge(i *item) bool { return !i.playlist && i.fact.Kind == spool.KindMP4 }
 
-func (s *Ship) largeUnderWay(begun []job) bool {
-	for _, j := range begun {
-		if isLarge(j.item) {
-			return true
-		}
-	}
+func (s *Ship) largeUnderWay() bool {
 	for _, i := range s.cargo.waiting {
 		if i.busy && isLarge(i) {
 			return true
@@ -84,7 +86,7 @@ func (s *Ship) snap(i *item) bool {
 		err = s.follow()
 	}
 	if err != nil {
-		s.failed(result{job: job{item: i}, err: err})
+		s.failed(result{job: job{item: i, name: i.name}, err: err})
 		return false
 	}
 	i.snap = &snapshot{content: content, sent: wanted, needs: s.cargo.needs(i)}
@@ -97,13 +99,24 @@ const patience = 5
 // failed notes a failed attempt and when the next one is due.
 func (s *Ship) failed(r result) {
 	i := r.job.item
-	i.tries++
-	fault := vendor.FaultOf(r.err)
 	now := s.cfg.Now()
+	fault := vendor.FaultOf(r.err)
+	if i.tries++; i.tries == 1 || fault != i.fault {
+		i.since = now
+	}
+	i.fault = fault
 	i.notBefore = now.Add(s.cfg.Backoff.delay(i.tries, fault, s.cfg.Random()))
+	s.changed = true
+	if r.job.kind == toBackup || r.job.kind == clearOut {
+		s.backupRetries++
+		s.refuge.failed(now, fault, s.cfg.Backoff, s.cfg.Random())
+		s.cfg.Log.Error("the backup store failed, it will be tried again: check backup in the configuration",
+			"file", i.name, "tries", i.tries, "in", i.notBefore.Sub(now).Round(time.Millisecond), "err", r.err)
+		return
+	}
+	s.retries++
 	s.breaker.failed(now, fault, s.cfg.Backoff, s.cfg.Random())
-	s.lastErr, s.lastFault, s.changed = r.err, fault, true
-
+	s.lastErr, s.lastFault = r.err, fault
 	if errors.Is(r.err, spool.ErrNotFound) && i.tries >= patience {
 		s.giveUp(i, r.err)
 		return

@@ -56,7 +56,7 @@ func TestBreaker(t *testing.T) {
 
 // TestNeeds: what a playlist waits for.
 func TestNeeds(t *testing.T) {
-	c := newCargo(nil)
+	c := newCargo(nil, "")
 	at := int64(0)
 	add := func(f spool.Fact) {
 		f.Offset = at
@@ -96,7 +96,7 @@ func TestNeeds(t *testing.T) {
 
 // TestReopened: a worker that goes on after an ended fact keeps the shipper.
 func TestReopened(t *testing.T) {
-	c := newCargo(nil)
+	c := newCargo(nil, "")
 	c.add(spool.Fact{Type: spool.FactOpened, ZeroMicro: 5})
 	c.add(spool.Fact{Type: spool.FactEnded})
 	if !c.ended {
@@ -114,7 +114,7 @@ func TestNewContent(t *testing.T) {
 	c := newCargo([]spool.Receipt{
 		{Name: "a.ts", SHA256: "aa", State: spool.ReceiptUploaded},
 		{Name: "l.m3u8", SHA256: "bb", Index: 50, State: spool.ReceiptUploaded},
-	})
+	}, "")
 	closed := spool.Fact{Type: spool.FactClosed, Kind: spool.KindSlice, Name: "a.ts", SHA256: "aa"}
 	if !c.add(closed) || c.byName["a.ts"].open() {
 		t.Error("the receipt is not seen")

@@ -6,7 +6,6 @@ package upload
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,8 +22,10 @@ type Config struct {
 	Dir    *spool.Dir
 	Store  vendor.Store
 	Prefix string // "" or "d1/d2/": goes before names in object keys
+	Backup Backup // where files go that Store does not take for the moment
 
 	Gate     *Gate            // bounds the uploads of the whole node; nil = open
+	Lane     string           // names the destination at the gate
 	Parallel int              // files of this recording at a time; 0 = 3
 	Backoff  Backoff          // zero = DefaultBackoff
 	Poll     time.Duration    // how often the journal is looked at without a Nudge; 0 = 200 ms
@@ -44,16 +45,22 @@ type Ship struct {
 
 	mu    sync.Mutex
 	store vendor.Store
+	fresh bool // the store was replaced
 
 	// The rest belongs to Run.
 	cargo     *cargo
 	receipts  *spool.Receipts
 	at        int64 // journal offset of the next fact
-	running   int
-	breaker   breaker
+	running   map[kind]int
+	breaker   breaker // of the caller's store
+	refuge    breaker // of the backup store
+	blind     bool    // the caller's key may not read
 	changed   bool
 	lastErr   error
 	lastFault vendor.Fault
+	waits     waits
+
+	retries, backupRetries int
 }
 
 // New returns a shipper for a recording.
@@ -77,6 +84,7 @@ func New(cfg Config) *Ship {
 		cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
 	cfg.Log = cfg.Log.With("sid", cfg.Dir.SID())
+	cfg.Backup = cfg.Backup.withDefaults()
 	return &Ship{cfg: cfg, store: cfg.Store, nudge: make(chan struct{}, 1)}
 }
 
@@ -92,7 +100,7 @@ func (s *Ship) Nudge() {
 // again at once: a caller has renewed its credentials.
 func (s *Ship) SetStore(st vendor.Store) {
 	s.mu.Lock()
-	s.store = st
+	s.store, s.fresh = st, true
 	s.mu.Unlock()
 	s.Nudge()
 }
@@ -103,8 +111,10 @@ func (s *Ship) currentStore() vendor.Store {
 	return s.store
 }
 
-// Run ships until the worker has ended and everything is in the store, then it
-// returns nil. It returns ctx's error when ctx ends, spool.ErrBusy while
+// Run ships until the worker has ended and everything is in the caller's store
+// or, as far as that is out of order, in the backup store; then it returns nil.
+// Called again later it moves home what the backup store has: the receipts say
+// whether something is left (spool.Receipt.Backup). It returns ctx's error when ctx ends, spool.ErrBusy while
 // another process ships this recording, and any error of the spool that keeps
 // it from going on; it may be called again then.
 func (s *Ship) Run(ctx context.Context) error {
@@ -113,10 +123,12 @@ func (s *Ship) Run(ctx context.Context) error {
 		return fmt.Errorf("upload: %w", err)
 	}
 	defer func() { _ = receipts.Close() }()
-	s.receipts, s.cargo, s.at, s.running, s.breaker, s.changed = receipts, newCargo(old), 0, 0, breaker{}, true
+	s.receipts, s.cargo, s.at, s.running = receipts, newCargo(old, s.cfg.Prefix), 0, map[kind]int{}
+	s.breaker, s.refuge, s.changed = breaker{}, breaker{}, true
+	s.waits = waits{written: true} // by an earlier run, perhaps
 
 	ctx, cancel := context.WithCancel(ctx)
-	results := make(chan result, s.cfg.Parallel)
+	results := make(chan result, s.cfg.Parallel+2*backupParallel)
 	var jobs sync.WaitGroup
 	defer func() {
 		cancel()
@@ -128,12 +140,10 @@ func (s *Ship) Run(ctx context.Context) error {
 			return fmt.Errorf("upload: %w", err)
 		}
 		for _, j := range s.load() {
-			s.running++
-			j.item.busy = true
-			jobs.Go(func() { results <- j.do(ctx, s.cfg.Dir, s.cfg.Gate) })
+			jobs.Go(func() { results <- j.do(ctx, s.cfg.Dir, s.cfg.Gate, s.cfg.Lane) })
 		}
 		s.report()
-		if s.cargo.ended && len(s.cargo.waiting) == 0 {
+		if s.cargo.ended && len(s.cargo.waiting) == 0 && s.idle() && !s.canReturn() {
 			return nil
 		}
 		if err := s.wait(ctx, results); err != nil {
@@ -153,6 +163,9 @@ func (s *Ship) wait(ctx context.Context, results <-chan result) error {
 	case <-s.nudge:
 		s.hurry()
 	case <-timer.C:
+		if s.breaker.failures+s.refuge.failures > 0 && s.cfg.Dir.TakeRetry() {
+			s.hurry()
+		}
 	case r := <-results:
 		return s.settle(ctx, r)
 	}
@@ -161,10 +174,26 @@ func (s *Ship) wait(ctx context.Context, results <-chan result) error {
 
 // hurry makes everything that waits due. What fails again waits longer again.
 func (s *Ship) hurry() {
-	s.breaker.until = time.Time{}
-	for _, i := range s.cargo.waiting {
-		i.notBefore = time.Time{}
+	s.mu.Lock()
+	if s.fresh {
+		s.fresh, s.blind = false, false
 	}
+	s.mu.Unlock()
+	s.breaker.until, s.refuge.until = time.Time{}, time.Time{}
+	for _, list := range [][]*item{s.cargo.waiting, s.cargo.away} {
+		for _, i := range list {
+			i.notBefore = time.Time{}
+		}
+	}
+}
+
+func (s *Ship) idle() bool {
+	for _, n := range s.running {
+		if n > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // follow reads the journal to its end.
@@ -209,50 +238,5 @@ func (s *Ship) harvest(ctx context.Context, results chan result) {
 		if r.err == nil && s.settle(ctx, r) != nil {
 			return
 		}
-	}
-}
-
-// settle takes in what came of a job.
-func (s *Ship) settle(ctx context.Context, r result) error {
-	s.running--
-	s.changed = true
-	i := r.job.item
-	i.busy = false
-	if r.err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		s.failed(r)
-		return nil
-	}
-	receipt := spool.Receipt{
-		Name: i.name, Size: r.obj.Size, SHA256: r.obj.SHA256, Key: r.obj.Key, ETag: r.etag,
-		Index: r.job.sent, State: spool.ReceiptUploaded, Note: r.note,
-	}
-	if err := s.receipts.Append(receipt); err != nil {
-		if errors.Is(err, spool.ErrBroken) {
-			return fmt.Errorf("upload: %w", err)
-		}
-		r.err = err // without a receipt it was not shipped: it is put again later
-		s.failed(r)
-		return nil
-	}
-	if r.note != "" {
-		s.cfg.Log.Error("a file was damaged in the spool and was uploaded as it is; check the disk", "file", i.name)
-	}
-	s.shipped(i, receipt)
-	return nil
-}
-
-// shipped notes that the receipt of an item is durable.
-func (s *Ship) shipped(i *item, r spool.Receipt) {
-	s.cargo.acknowledge(i, r)
-	i.tries, i.notBefore = 0, time.Time{}
-	if s.breaker.failures > 1 {
-		s.hurry() // the store is back
-	}
-	s.breaker, s.lastErr = breaker{}, nil
-	if !i.playlist { // a playlist stays: the worker writes it again
-		s.drop(i.name)
 	}
 }

@@ -37,7 +37,7 @@ func TestSnapshot(t *testing.T) {
 		}
 	}
 	s := New(Config{Dir: dir})
-	s.cargo = newCargo(nil)
+	s.cargo = newCargo(nil, "")
 	slice("1.ts")
 	list("1.ts\n")
 	index()
