@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 
 	"tapedeck/internal/link"
@@ -38,6 +39,18 @@ func (k *keeper) job() (link.Job, error) {
 		return link.Job{}, err
 	}
 	return link.Job{Plan: k.plan, Room: room, Private: &private}, nil
+}
+
+// postpone queues what is to be made of the files, before the record says that
+// the recording is over.
+func (k *keeper) postpone(ctx context.Context, now outcome) error {
+	k.mu.Lock()
+	due := now.over && k.plan.Postponed != nil && k.p.view.recorded
+	k.mu.Unlock()
+	if !due || k.n.cfg.Postpone == nil {
+		return nil
+	}
+	return k.n.cfg.Postpone(ctx, k.sid)
 }
 
 // sendLive brings a running worker to what was ordered of its pause and its live

@@ -225,6 +225,9 @@ func (k *keeper) publishOnce(ctx context.Context, t *teller) (over bool, err err
 	if orphan {
 		return now.over, nil
 	}
+	if err := k.postpone(ctx, now); err != nil {
+		return false, err
+	}
 	rec, err := k.update(ctx, func(r *ledger.Record) error {
 		before, err := r.Encode()
 		if err != nil {

@@ -70,10 +70,14 @@ type Config struct {
 	Shipper NewShipper
 	Unseal  Unseal // nil: recordings with secrets are refused
 	Events  Events // zero: nobody is told
+	// Postpone makes the work durable that a recording asked for after its end;
+	// nil: none is done. It may be called twice for one recording.
+	Postpone func(ctx context.Context, sid string) error
 
 	Cores   float64       // processor cores given to recordings; 0: all
 	Costs   Costs         // zero: DefaultCosts
 	MinFree uint64        // bytes; no new recording below this much free space
+	MaxUsed uint64        // bytes that the spool may hold before new recordings are refused; 0: no bound
 	Keep    time.Duration // how long journals of finished recordings stay; 0: 24 h
 
 	Now func() time.Time // nil: time.Now
@@ -97,6 +101,7 @@ type times struct {
 	retry    time.Duration // first pause before a failed thing is tried again
 	horizon  time.Duration // from the end until uploads are given up
 	minute   time.Duration // between looks whether event 33 is due
+	forward  time.Duration // first pause before the backup store's files are moved home
 }
 
 func (t times) withDefaults() times {
@@ -104,12 +109,13 @@ func (t times) withDefaults() times {
 		poll: 200 * time.Millisecond, dial: 10 * time.Millisecond, hello: 10 * time.Second,
 		stop: 30 * time.Second, exit: 5 * time.Second, answer: 20 * time.Second,
 		token: 6 * time.Hour, sweep: 15 * time.Second, unplaced: 15 * time.Second,
-		lost: 90 * time.Second, retry: time.Second, horizon: 24 * time.Hour, minute: 5 * time.Second,
+		lost: 90 * time.Second, retry: time.Second, horizon: 24 * time.Hour, minute: 5 * time.Second, forward: time.Minute,
 	}
 	for _, p := range []struct{ v, d *time.Duration }{
 		{&t.poll, &def.poll}, {&t.dial, &def.dial}, {&t.hello, &def.hello}, {&t.stop, &def.stop},
 		{&t.exit, &def.exit}, {&t.answer, &def.answer}, {&t.token, &def.token}, {&t.sweep, &def.sweep},
 		{&t.unplaced, &def.unplaced}, {&t.lost, &def.lost}, {&t.retry, &def.retry}, {&t.horizon, &def.horizon}, {&t.minute, &def.minute},
+		{&t.forward, &def.forward},
 	} {
 		if *p.v == 0 {
 			*p.v = *p.d
@@ -130,7 +136,8 @@ type Node struct {
 	stopSweep   context.CancelFunc
 	sweeping    sync.WaitGroup
 
-	placing sync.Mutex // one placement at a time
+	placing  sync.Mutex // one placement at a time
+	homeward forwarder
 
 	mu       sync.Mutex
 	closing  bool
@@ -242,6 +249,7 @@ func (n *Node) Close(ctx context.Context, finish bool) error {
 	n.placing.Unlock()
 	n.stopSweep()
 	n.sweeping.Wait()
+	n.homeward.jobs.Wait()
 	var err error
 	if finish {
 		err = n.finishAll(ctx, keepers)
