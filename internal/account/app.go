@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"tapedeck/internal/notify"
 	"tapedeck/internal/session"
 )
 
@@ -30,6 +31,8 @@ type App struct {
 	StrictIDs  bool // identities that are no integers are not recorded
 	Extensions bool // requests may use what Tapedeck has beyond the API
 	MaxOutputs int  // live push outputs of a recording
+
+	Webhooks []notify.Endpoint
 }
 
 // Quotas are limits of recordings at the same time by mode; 0 = none of its own.

@@ -47,6 +47,7 @@ func appOf(p config.App) account.App {
 		TokenCheck: p.Token.Checked(), Certificate: p.Token.Certificate,
 		Endpoints: p.Storage.Endpoints, StorageHosts: p.Storage.Hosts,
 		StrictIDs: p.StrictIDs, Extensions: p.Extensions, MaxOutputs: max(1, p.MaxOutputs),
+		Webhooks: webhooks(p.ID, p.Webhooks),
 	}
 	if app.Quota == 0 {
 		app.Quota = defaultQuota

@@ -21,6 +21,7 @@ import (
 	"tapedeck/internal/keyring"
 	"tapedeck/internal/ledger"
 	"tapedeck/internal/node"
+	"tapedeck/internal/notify"
 	"tapedeck/internal/obs"
 )
 
@@ -37,6 +38,9 @@ type App struct {
 	accounts *account.Directory
 	ring     *keyring.Ring
 	ledger   *ledger.Ledger
+	outbox   *ledger.Outbox
+	hooks    notify.Config
+	jobs     *ledger.Jobs
 	node     *node.Node
 	health   *obs.Health
 
@@ -56,6 +60,8 @@ func Start(ctx context.Context, c config.Config, log *slog.Logger) (*App, error)
 		{"livekit", a.startLiveKit},
 		{"accounts", a.startAccounts},
 		{"ledger", a.startLedger},
+		{"webhooks", a.startEvents},
+		{"postponed work", a.startJobs},
 		{"node", a.startNode},
 		{"api", a.startAPI},
 	} {

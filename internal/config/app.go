@@ -17,6 +17,8 @@ type App struct {
 	StrictIDs  bool `koanf:"strict_ids" json:"strict_ids,omitempty"`   // users whose identity is no integer are not recorded
 	Extensions bool `koanf:"extensions" json:"extensions,omitempty"`   // requests may use what Tapedeck has beyond the API
 	MaxOutputs int  `koanf:"max_outputs" json:"max_outputs,omitempty"` // live push outputs of a recording; 0: 1
+
+	Webhooks []Webhook `koanf:"webhooks" json:"webhooks,omitempty"`
 }
 
 // Quotas are limits of recordings at the same time by mode; 0: no limit of its

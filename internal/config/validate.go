@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -79,30 +77,6 @@ func (c Config) validateAccounts(bad func(key, format string, args ...any)) {
 		}
 		for j, p := range a.Apps {
 			validateApp(fmt.Sprintf("%s.apps[%d]", at, j), p, apps, bad)
-		}
-	}
-}
-
-func validateApp(at string, p App, seen map[string]bool, bad func(key, format string, args ...any)) {
-	if p.ID == "" || seen[p.ID] {
-		bad(at+".id", "is empty or used twice")
-	}
-	seen[p.ID] = true
-	if u, err := url.Parse(p.LiveKit.URL); err != nil || (u.Scheme != "ws" && u.Scheme != "wss") || u.Host == "" {
-		bad(at+".livekit.url", "%q is not a ws:// or wss:// address", p.LiveKit.URL)
-	}
-	if p.LiveKit.Key == "" || p.LiveKit.Secret == "" {
-		bad(at+".livekit", "key and secret are needed to join rooms")
-	}
-	for vendor, e := range p.Storage.Endpoints {
-		if n, err := strconv.Atoi(vendor); vendor != "*" && (err != nil || n < 0 || n > 11) {
-			bad(at+".storage.endpoints", "%q is no vendor number", vendor)
-		}
-		u, err := url.Parse(e)
-		local := err == nil && u.Scheme == "file" && u.Host == "" && len(u.Path) > 1
-		remote := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
-		if !local && !remote {
-			bad(at+".storage.endpoints."+vendor, "%q is neither http(s)://host[:port] nor file:///folder", e)
 		}
 	}
 }

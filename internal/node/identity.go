@@ -15,6 +15,10 @@ import (
 // idFile names the node for good: records in the ledger carry it.
 const idFile = "node-id"
 
+// ID returns the name of the node whose data is in the folder; it makes one for
+// a new node.
+func ID(data string) (string, error) { return loadID(data) }
+
 // loadID reads the node's id in folder data, or makes one.
 func loadID(data string) (string, error) {
 	path := filepath.Join(data, idFile)
