@@ -42,6 +42,8 @@ int mx_canvas_blit(mx_canvas *to, const mx_canvas *from, int x, int y, int w, in
 // Blends pic over c with an opacity of 0..255 for each of its pixels. Its size
 // and place are even.
 int mx_canvas_stamp(mx_canvas *c, const mx_canvas *pic, const uint8_t *mask, int size, int x, int y);
+// Converts B, G, R, X bytes into a rectangle with even edges.
+int mx_canvas_bgrx(mx_canvas *c, const uint8_t *pix, int64_t size, int stride, int x, int y, int w, int h);
 void mx_canvas_free(mx_canvas *c);
 AVFrame *mx_canvas_frame(mx_canvas *c); // for the encoders
 
