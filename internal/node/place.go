@@ -59,6 +59,9 @@ func (n *Node) begin(ctx context.Context, rec ledger.Record) error {
 	if err := checkSpool(n.cfg.Spool, n.cfg.MinFree); err != nil {
 		return err
 	}
+	if err := checkQuota(n.cfg.Spool, n.cfg.MaxUsed); err != nil {
+		return err
+	}
 	room, err := n.room(rec.Plan)
 	if err != nil {
 		return fmt.Errorf("node: no token for the room of app %s: %w", rec.App, err)

@@ -142,19 +142,24 @@ func (n *Node) keep(dir *spool.Dir, p progress) {
 		log.Error("the receipts cannot be read, so the files stay", "error", err)
 		return
 	}
-	state := map[string]string{}
-	for _, r := range receipts {
-		state[r.Name] = r.State
-	}
+	settled := spool.Settled(receipts)
 	refused := p.givenUp != ""
-	for name, s := range state {
-		if s == spool.ReceiptRefused {
+	away := countAway(settled) > 0
+	for name, r := range settled {
+		if r.Backup != "" && r.Index != 0 {
+			continue // a playlist that will be forwarded
+		}
+		if r.State == spool.ReceiptRefused {
 			refused = true
 			continue
 		}
 		if err := dir.RemoveFile(name); err != nil {
 			log.Warn("a shipped file cannot be removed", "name", name, "error", err)
 		}
+	}
+	if away && p.givenUp == "" {
+		n.forward(dir, time.UnixMicro(p.view.endedAt))
+		return
 	}
 	parts, err := dir.Parts()
 	if refused || err != nil || len(parts) > 0 {

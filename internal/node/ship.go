@@ -73,7 +73,7 @@ func (k *keeper) shipped(p ShipProgress) {
 	k.mu.Unlock()
 	k.settle(func(mine *progress) {
 		mine.uploaded = mine.uploaded || p.Uploaded > 0
-		mine.backuped = mine.backuped || p.Backuped
+		mine.backuped = p.Backuped // until all of it came home
 	})
 }
 

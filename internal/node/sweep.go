@@ -13,11 +13,15 @@ import (
 func (n *Node) sweepLoop(ctx context.Context) {
 	t := time.NewTicker(n.cfg.times.sweep)
 	defer t.Stop()
+	var space spaceWatch
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+			space.look(n.now(), n.log, n.cfg.Spool, n.cfg.MinFree, n.cfg.MaxUsed)
+			n.forwardDue(ctx, n.now())
+			n.retryAsked(ctx)
 			n.sweep(ctx)
 		}
 	}
@@ -61,6 +65,41 @@ func (n *Node) sweep(ctx context.Context) {
 			wake(k.changed) // it will find out what became of its record
 		}
 	}
+}
+
+// retryAsked takes up folders again that nothing looks after and for which an
+// operator asked (`tapedeck spool retry`).
+func (n *Node) retryAsked(ctx context.Context) {
+	sids, err := spool.List(n.cfg.Spool)
+	if err != nil {
+		n.log.Warn("the spool cannot be listed", "error", err)
+		return
+	}
+	for _, sid := range sids {
+		if n.lookedAfter(sid) {
+			continue
+		}
+		dir, err := spool.Open(n.cfg.Spool, sid)
+		if err != nil || !dir.TakeRetry() {
+			continue
+		}
+		n.placing.Lock()
+		if known, err := n.closed(sid); !known && err == nil {
+			if err := n.recoverFolder(ctx, sid); err != nil {
+				n.log.Error("a recording cannot be taken up again", "sid", sid, "error", err)
+			}
+		}
+		n.placing.Unlock()
+	}
+}
+
+func (n *Node) lookedAfter(sid string) bool {
+	n.homeward.mu.Lock()
+	_, away := n.homeward.sids[sid]
+	n.homeward.mu.Unlock()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return away || n.keepers[sid] != nil
 }
 
 func (n *Node) sweepRecord(ctx context.Context, rec ledger.Record, now time.Time) {
