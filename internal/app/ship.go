@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"tapedeck/internal/account"
+	"tapedeck/internal/config"
 	"tapedeck/internal/ledger"
 	"tapedeck/internal/node"
 	"tapedeck/internal/outbound"
@@ -31,19 +34,52 @@ func (a *App) shippers() (node.NewShipper, error) {
 	if err != nil {
 		return nil, err
 	}
-	gate := upload.NewGate(uploadsAtOnce)
+	backup, err := openBackup(a.cfg.Backup)
+	if err != nil {
+		return nil, err
+	}
+	places := a.cfg.Upload.Parallel
+	if places == 0 {
+		places = uploadsAtOnce
+	}
+	gate, meter := upload.NewGate(places), upload.NewMeter(int64(a.cfg.Upload.Mbit*1e6/8))
 	return func(dir *spool.Dir, rec ledger.Record, report func(node.ShipProgress)) (node.Shipper, error) {
-		s := &shipper{app: a, policy: policy}
+		s := &shipper{app: a, policy: policy, meter: meter}
 		store, target, err := s.open(rec)
 		if err != nil {
 			return nil, err
 		}
+		own := backup
+		own.Prefix += rec.App + "/" + rec.SID + "/"
 		s.Ship = upload.New(upload.Config{
 			Dir: dir, Store: store, Prefix: target.Prefix, Gate: gate, Log: a.log.With("sid", rec.SID),
-			Progress: func(p upload.Progress) { report(shipProgress(p)) },
+			Lane:   fmt.Sprintf("%d %s %s", target.Vendor, target.Endpoint, target.Bucket),
+			Backup: own, Progress: func(p upload.Progress) { report(shipProgress(p)) },
 		})
 		return s, nil
 	}, nil
+}
+
+// openBackup opens the operator's backup store, if there is one.
+func openBackup(c config.Backup) (upload.Backup, error) {
+	if c.Bucket == "" {
+		return upload.Backup{}, nil
+	}
+	rules := upload.Rules{Policy: outbound.Policy{Trusted: true}}
+	if c.Endpoint != "" {
+		rules.Endpoints = upload.Endpoints{strconv.Itoa(c.Vendor): c.Endpoint}
+	}
+	store, err := upload.OpenStore(session.Target{
+		Vendor: c.Vendor, Region: c.Region, Bucket: c.Bucket, AccessKey: c.AccessKey, SecretKey: c.SecretKey,
+	}, rules)
+	if err != nil {
+		return upload.Backup{}, fmt.Errorf("backup: %w", err)
+	}
+	prefix := strings.Trim(c.Prefix, "/")
+	if prefix != "" {
+		prefix += "/"
+	}
+	return upload.Backup{Store: store, Prefix: prefix, After: c.After}, nil
 }
 
 // shipper is an upload.Ship whose credentials come sealed.
@@ -52,6 +88,7 @@ type shipper struct {
 
 	app    *App
 	policy outbound.Policy
+	meter  *upload.Meter
 }
 
 // open opens the store of a recording.
@@ -68,6 +105,7 @@ func (s *shipper) open(rec ledger.Record) (vendor.Store, session.Target, error) 
 	if p, ok := s.app.accounts.App(rec.App); ok {
 		rules = storageRules(p, s.policy)
 	}
+	rules.Meter = s.meter
 	store, err := upload.OpenStore(target, rules)
 	return store, target, err
 }
@@ -84,7 +122,8 @@ func (s *shipper) Renew(rec ledger.Record) error {
 
 func shipProgress(p upload.Progress) node.ShipProgress {
 	return node.ShipProgress{
-		Uploaded: p.Uploaded, Waiting: p.Waiting, Lost: p.Lost,
+		Uploaded: p.Uploaded, Waiting: p.Waiting, Backuped: p.Backuped > 0, Lost: p.Lost,
+		Bytes: p.Bytes, Total: p.Total, Retries: p.Retries, BackupRetries: p.BackupRetries,
 		LastError: p.LastError, CallersFault: p.LastError != nil && p.Fault == vendor.Caller,
 	}
 }

@@ -6,6 +6,8 @@
 package config
 
 import (
+	"net"
+	"net/netip"
 	"time"
 )
 
@@ -13,15 +15,41 @@ import (
 type Config struct {
 	Data     string    `koanf:"data"`   // folder of everything that has to survive a restart
 	Listen   string    `koanf:"listen"` // host:port of the HTTP API
+	TLS      TLS       `koanf:"tls"`
+	HTTP     HTTP      `koanf:"http"`
 	Log      Log       `koanf:"log"`
 	NATS     NATS      `koanf:"nats"`
 	LiveKit  LiveKit   `koanf:"livekit"`
 	Worker   string    `koanf:"worker"` // path of tapedeck-worker; default: beside tapedeck
 	Spool    Spool     `koanf:"spool"`
+	Upload   Upload    `koanf:"upload"`
+	Backup   Backup    `koanf:"backup"`
 	Node     Node      `koanf:"node"`
 	Egress   Egress    `koanf:"egress"`
 	Mix      Mix       `koanf:"mix"`
 	Accounts []Account `koanf:"accounts"`
+
+	Dev *bool `koanf:"development"` // run the development account and LiveKit server; absent: if no account is configured
+}
+
+// TLS is the certificate of the API. The files are read again when they change.
+type TLS struct {
+	Cert       string `koanf:"cert"`        // PEM file: the certificate, then those between it and the root
+	Key        string `koanf:"key"`         // PEM file
+	MinVersion string `koanf:"min_version"` // 1.2 or 1.3
+}
+
+// On reports whether the API speaks TLS.
+func (t TLS) On() bool { return t.Cert != "" || t.Key != "" }
+
+// HTTP bounds what a connection to the API may do.
+type HTTP struct {
+	Plain         *bool         `koanf:"plain"`           // speak HTTP without TLS; absent: on a loopback address only
+	Connections   int           `koanf:"max_connections"` // open at the same time
+	HeaderTimeout time.Duration `koanf:"header_timeout"`  // for the head of a request
+	ReadTimeout   time.Duration `koanf:"read_timeout"`    // for a whole request
+	WriteTimeout  time.Duration `koanf:"write_timeout"`   // from the head of a request to the end of its answer; a stop takes up to 21 s
+	IdleTimeout   time.Duration `koanf:"idle_timeout"`    // between requests
 }
 
 // Log says how to log.
@@ -47,6 +75,7 @@ type LiveKit struct {
 type Spool struct {
 	Dir       string        `koanf:"dir"`         // default: <data>/spool
 	MinFreeMB int           `koanf:"min_free_mb"` // new recordings are refused below this
+	MaxMB     int           `koanf:"max_mb"`      // and when the spool holds as much; 0: no bound
 	Keep      time.Duration `koanf:"keep"`        // how long journals of finished recordings stay
 }
 
@@ -83,15 +112,35 @@ func Default() Config {
 	return Config{
 		Data:   "./tapedeck-data",
 		Listen: "127.0.0.1:8080",
-		Log:    Log{Level: "info", Format: "text"},
-		NATS:   NATS{Replicas: 1},
-		Spool:  Spool{MinFreeMB: 512, Keep: 24 * time.Hour},
+		TLS:    TLS{MinVersion: "1.2"},
+		HTTP: HTTP{
+			Connections: 10000, HeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+			WriteTimeout: 75 * time.Second, IdleTimeout: 2 * time.Minute,
+		},
+		Log:   Log{Level: "info", Format: "text"},
+		NATS:  NATS{Replicas: 1},
+		Spool: Spool{MinFreeMB: 512, Keep: 24 * time.Hour},
 	}
 }
 
-// Development reports whether no account is configured, so that one has to be
-// generated.
-func (c Config) Development() bool { return len(c.Accounts) == 0 }
+// Development reports whether the service makes an account for itself, and a
+// LiveKit server, so that it can be tried at once.
+func (c Config) Development() bool {
+	if c.Dev != nil {
+		return *c.Dev
+	}
+	return len(c.Accounts) == 0
+}
+
+// PlainHTTP reports whether the API may be served without TLS.
+func (c Config) PlainHTTP() bool {
+	if c.HTTP.Plain != nil {
+		return *c.HTTP.Plain
+	}
+	host, _, _ := net.SplitHostPort(c.Listen)
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
 
 // FinishOnStop reports whether running recordings end with a clean stop.
 func (c Config) FinishOnStop() bool {
