@@ -13,9 +13,11 @@ func TestValidateStorage(t *testing.T) {
 		change func(*config.Config)
 		says   string
 	}{
-		"nothing":    {func(*config.Config) {}, ""},
-		"a folder":   {func(c *config.Config) { c.Backup = config.Backup{Bucket: "b", Endpoint: "file:///var/backup"} }, ""},
-		"a service":  {func(c *config.Config) { c.Backup = config.Backup{Bucket: "b", Vendor: 1, AccessKey: "a", SecretKey: "s"} }, ""},
+		"nothing":  {func(*config.Config) {}, ""},
+		"a folder": {func(c *config.Config) { c.Backup = config.Backup{Bucket: "b", Endpoint: "file:///var/backup"} }, ""},
+		"a service": {func(c *config.Config) {
+			c.Backup = config.Backup{Bucket: "b", Vendor: 1, AccessKey: "a", SecretKey: "s"}
+		}, ""},
 		"no keys":    {func(c *config.Config) { c.Backup = config.Backup{Bucket: "b", Vendor: 1} }, "access_key"},
 		"no bucket":  {func(c *config.Config) { c.Backup = config.Backup{AccessKey: "a"} }, "backup.bucket"},
 		"a path":     {func(c *config.Config) { c.Backup = config.Backup{Bucket: "b", Endpoint: "/var/backup"} }, "backup.endpoint"},
