@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -14,6 +15,39 @@ import (
 
 // EnvPrefix starts every environment variable that sets a key.
 const EnvPrefix = "TAPEDECK_CONF_"
+
+// ReadApp reads the settings of one app: YAML, as in accounts[].apps. They are not
+// validated yet.
+func ReadApp(r io.Reader) (App, error) {
+	var p App
+	text, err := io.ReadAll(io.LimitReader(r, maxApp))
+	if err != nil {
+		return p, fmt.Errorf("config: app: %w", err)
+	}
+	values, err := yaml.Parser().Unmarshal(text)
+	if err != nil {
+		return p, fmt.Errorf("config: app: %w", err)
+	}
+	d, err := mapstructure.NewDecoder(strict(&p))
+	if err == nil {
+		err = d.Decode(values)
+	}
+	if err != nil {
+		return p, fmt.Errorf("config: app: %w", err)
+	}
+	return p, nil
+}
+
+// maxApp bounds the settings of an app, in bytes.
+const maxApp = 1 << 20
+
+// strict decodes into result and refuses keys that nobody knows.
+func strict(result any) *mapstructure.DecoderConfig {
+	return &mapstructure.DecoderConfig{
+		Result: result, ErrorUnused: true, WeaklyTypedInput: true, TagName: "koanf",
+		DecodeHook: mapstructure.StringToTimeDurationHookFunc(),
+	}
+}
 
 // Load merges the sources and validates the result. path may be empty; env is
 // in the form of os.Environ; flags maps keys ("listen") to values.
@@ -43,13 +77,7 @@ func Load(path string, env []string, flags map[string]string) (Config, error) {
 		}
 	}
 	c := Default()
-	err := k.UnmarshalWithConf("", &c, koanf.UnmarshalConf{
-		Tag: "koanf",
-		DecoderConfig: &mapstructure.DecoderConfig{
-			Result: &c, ErrorUnused: true, WeaklyTypedInput: true, TagName: "koanf",
-			DecodeHook: mapstructure.StringToTimeDurationHookFunc(),
-		},
-	})
+	err := k.UnmarshalWithConf("", &c, koanf.UnmarshalConf{Tag: "koanf", DecoderConfig: strict(&c)})
 	if err != nil {
 		return Config{}, fmt.Errorf("config: %w", err)
 	}
