@@ -33,6 +33,13 @@ const (
 
 func TestMain(m *testing.M) {
 	way := os.Getenv(programEnv)
+	if data := os.Getenv(nodeEnv); way == "" && data != "" {
+		if err := runNode(data, os.Getenv(hookEnv)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if way == "" {
 		os.Exit(m.Run())
 	}
@@ -178,6 +185,9 @@ func (p *program) record(job link.Job) (string, error) {
 		return spool.EndRefused, err
 	}
 	append(spool.Fact{Type: spool.FactStatus, Status: int(session.StatusReady)})
+	if inc == 1 {
+		append(spool.Fact{Type: spool.FactStream, UID: "0", Track: session.TrackAudio})
+	}
 	p.tell(session.StatusReady, "")
 	reason := p.slicesUntilStop(job.Plan, &err)
 	if err == nil && p.way != silent {
