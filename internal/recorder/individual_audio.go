@@ -98,7 +98,7 @@ func (a *userAudio) webm() bool {
 	if a.p.m.plan.StreamMode != session.StreamStandard {
 		return false
 	}
-	return a.pictures == media.VP8 || a.pictures == media.VP9 || a.pictures == media.AV1
+	return a.pictures == media.VP8
 }
 
 // passed reports whether sound is not transcoded.

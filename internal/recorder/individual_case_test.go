@@ -301,7 +301,7 @@ func TestIndividualScreen(t *testing.T) {
 // Codecs that the specification does not know are recorded too.
 func TestIndividualOtherCodecs(t *testing.T) {
 	t.Parallel()
-	for c, want := range map[media.Codec]string{media.VP9: ".webm vp9", media.AV1: ".webm av1", media.H265: ".ts hevc"} {
+	for c, want := range map[media.Codec]string{media.VP9: ".mp4 vp9", media.AV1: ".mp4 av1", media.H265: ".mp4 hevc"} {
 		d := newDeck(t, shortPlan(session.StreamDefault))
 		units := samples.Pictures(t, c)
 		v := &channel.Track{ID: "v", User: channel.User{UID: 7}, Codec: c}

@@ -1,7 +1,11 @@
 package recorder
 
 import (
+	"bytes"
+
 	"tapedeck/internal/media"
+	"tapedeck/internal/media/mux/mp4"
+	"tapedeck/internal/media/mux/playlist"
 	"tapedeck/internal/media/mux/ts"
 	"tapedeck/internal/media/mux/webm"
 	"tapedeck/internal/session"
@@ -11,6 +15,7 @@ import (
 const (
 	extTS   = ".ts"
 	extWebM = ".webm"
+	extMP4  = ".mp4"
 )
 
 // webmBase is the timestamp of the recording's zero in WebM slices that keep
@@ -18,14 +23,16 @@ const (
 const webmBase media.Time = 10_000_000
 
 // newVideoWriter returns the container for a codec (files.md 5.4), nil for one
-// that has none. VP9 and AV1, which the specification does not know, go the
-// way of VP8, H.265 that of H.264.
+// that has none. VP9, AV1 and H.265, which the specification does not know, go
+// into fragmented MP4: players take them from there (docs/formats/individual.md).
 func newVideoWriter(c media.Codec, mode string) videoWriter {
 	switch c {
-	case media.H264, media.H265:
+	case media.H264:
 		return &tsVideo{w: ts.New(ts.Config{Video: true, VideoCodec: c})}
-	case media.VP8, media.VP9, media.AV1:
+	case media.VP8:
 		return &webmVideo{codec: c, keepTime: mode == session.StreamStandard}
+	case media.VP9, media.AV1, media.H265:
+		return &mp4Video{codec: c}
 	}
 	return nil
 }
@@ -41,7 +48,7 @@ type videoWriter interface {
 	end(dur media.Time) error
 }
 
-// tsVideo writes H.264 or H.265 as it comes. Its counters run through all slices.
+// tsVideo writes H.264 as it comes. Its counters run through all slices.
 type tsVideo struct{ w *ts.Writer }
 
 func (v *tsVideo) ext() string { return extTS }
@@ -57,7 +64,7 @@ func (v *tsVideo) write(u media.Unit) error {
 
 func (v *tsVideo) end(media.Time) error { return v.w.End() }
 
-// webmVideo writes VP8, VP9 or AV1 as it comes, one file a slice.
+// webmVideo writes VP8 as it comes, one file a slice.
 type webmVideo struct {
 	codec    media.Codec
 	keepTime bool // timestamps are those of the recording, as the MPD needs them
@@ -67,11 +74,8 @@ type webmVideo struct {
 
 func (v *webmVideo) ext() string { return extWebM }
 
-func (v *webmVideo) begin(s *Slice, u media.Unit, w, h int, _ bool) (err error) {
+func (v *webmVideo) begin(s *Slice, _ media.Unit, w, h int, _ bool) (err error) {
 	cfg := webm.Config{Codec: v.codec, W: w, H: h}
-	if v.codec == media.AV1 {
-		cfg.Private = webm.AV1Private(u.Data)
-	}
 	v.start = s.Start()
 	if v.keepTime {
 		cfg.Base = webmBase + v.start
@@ -85,6 +89,41 @@ func (v *webmVideo) write(u media.Unit) error {
 }
 
 func (v *webmVideo) end(dur media.Time) error { return v.w.Close(dur) }
+
+// mp4Video writes VP9, AV1 or H.265 as it comes, one file a slice, with the
+// recording's time.
+type mp4Video struct {
+	codec media.Codec
+	s     *Slice
+	w     *mp4.Fragments
+	head  []byte // that the playlist named last
+}
+
+func (v *mp4Video) ext() string { return extMP4 }
+
+func (v *mp4Video) begin(s *Slice, u media.Unit, w, h int, _ bool) (err error) {
+	var av1c []byte
+	if v.codec == media.AV1 {
+		av1c = webm.AV1Private(u.Data)
+	}
+	v.s = s
+	if v.w, err = mp4.NewFragments(s, v.codec, w, h, u.Data, av1c); err != nil {
+		return err
+	}
+	if !bytes.Equal(v.head, v.w.Head()) {
+		v.head = v.w.Head()
+		s.Tag(playlist.Map(s.Name(), int64(len(v.head))))
+	}
+	return nil
+}
+
+func (v *mp4Video) write(u media.Unit) error { return v.w.Frame(ts.PTS(u.PTS), u.Key, u.Data) }
+
+func (v *mp4Video) end(dur media.Time) error {
+	err := v.w.Close(ts.PTS(v.s.Start() + dur))
+	v.s.Tag(playlist.Behind(int64(len(v.head)), v.s.Size()))
+	return err
+}
 
 // soundWriter puts packets of sound into a slice's container.
 type soundWriter interface {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"tapedeck/internal/media"
@@ -42,16 +43,16 @@ func (j *joint) update(final bool) error {
 		return nil
 	}
 	j.final = final
-	if err := j.m3u8(of(video, extTS), of(audio, extTS), final); err != nil {
+	if err := j.m3u8(of(video, extTS, extMP4), of(audio, extTS), final); err != nil {
 		return err
 	}
 	return j.mpd(of(video, extWebM), of(audio, extWebM), final)
 }
 
-// of returns the slices with an extension.
-func of(all []listed, ext string) (some []listed) {
+// of returns the slices with one of some extensions.
+func of(all []listed, exts ...string) (some []listed) {
 	for _, s := range all {
-		if filepath.Ext(s.name) == ext {
+		if slices.Contains(exts, filepath.Ext(s.name)) {
 			some = append(some, s)
 		}
 	}
@@ -92,24 +93,34 @@ func (j *joint) m3u8(video, audio []listed, final bool) error {
 // gap in the playlist's time: one that something is missing behind is listed as
 // longer. Players go by the timestamps in the slices, hold the last picture
 // and stay silent meanwhile, so that a pause lasts as long as it did.
-func (j *joint) list(name, track string, slices []listed, origin, end media.Time, final bool) error {
+func (j *joint) list(name, track string, list []listed, origin, end media.Time, final bool) error {
 	l := playlist.List{Comma: true, Length: j.p.m.plan.SliceLength}
-	for i, s := range slices {
+	for i, s := range list {
 		from, to := s.start, s.start+s.dur
 		switch {
-		case i+1 < len(slices):
-			to = slices[i+1].start
+		case i+1 < len(list):
+			to = list[i+1].start
 		case end > to:
 			to = end
 		}
 		if i == 0 {
 			from = origin
 		}
-		l.Add(playlist.Entry{Name: s.name, Dur: to - from})
+		l.Add(playlist.Entry{Name: s.name, Dur: to - from, Tags: mapsOf(s.tags)})
 	}
 	return j.write(spool.Fact{
 		Name: name, Kind: spool.KindPlaylist, Track: track, StartMicro: int64(origin), Unlisted: true, Final: final,
 	}, l.Render(final))
+}
+
+// mapsOf returns the tags that say how a slice is decoded.
+func mapsOf(tags []string) (some []string) {
+	for _, t := range tags {
+		if playlist.IsMap(t) {
+			some = append(some, t)
+		}
+	}
+	return some
 }
 
 // mpd writes the joint index of WebM slices.
@@ -124,7 +135,7 @@ func (j *joint) mpd(video, audio []listed, final bool) error {
 	m := playlist.MPD{
 		Start: j.p.m.out.At(origin), Origin: origin + webmBase, Update: j.p.m.plan.SliceLength,
 		Streams: []playlist.Stream{
-			{Kind: "video", Codecs: j.p.video.codecs(), Bandwidth: bitrate(video), Segments: j.segments(video)},
+			{Kind: "video", Codecs: "vp8", Bandwidth: bitrate(video), Segments: j.segments(video)},
 			{Kind: "audio", Codecs: "opus", Bandwidth: bitrate(audio), Segments: j.segments(audio)},
 		},
 	}

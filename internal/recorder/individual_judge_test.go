@@ -32,7 +32,7 @@ func (d *deck) check() {
 			final[f.Name] = f
 		}
 	}
-	name := regexp.MustCompile(`^[0-9a-f]{32}_my_room__uid_s_\d+__uid_e_(audio|video|screen|av)(_\d{17}\.(ts|webm)|\.m3u8|\.mpd)$`)
+	name := regexp.MustCompile(`^[0-9a-f]{32}_my_room__uid_s_\d+__uid_e_(audio|video|screen|av)(_\d{17}\.(ts|webm|mp4)|\.m3u8|\.mpd)$`)
 	for _, path := range left {
 		base := filepath.Base(path)
 		f, isSlice := closed[base]
@@ -66,7 +66,11 @@ func (d *deck) check() {
 func (d *deck) checkPlaylist(name string, closed map[string]spool.Fact, listed map[string]bool) {
 	d.t.Helper()
 	p := d.playlist(name)
-	if !p.Ended || p.Version != 3 || p.Sequence != 0 {
+	version := 3
+	if filepath.Ext(p.Slices[0].Name) == extMP4 {
+		version = 6
+	}
+	if !p.Ended || p.Version != version || p.Sequence != 0 {
 		d.t.Errorf("%s: %+v", name, p)
 	}
 	if !p.Slices[0].Discontinuity {

@@ -153,11 +153,3 @@ func (l *userLanes) finish() error {
 	}
 	return nil
 }
-
-// codecs returns the codec of the newest pictures in WebM for an MPD.
-func (l *userLanes) codecs() string {
-	if v := l.lanes[typeVideo]; v != nil && v.codec == media.VP9 {
-		return "vp09.00.31.08"
-	}
-	return "vp8"
-}

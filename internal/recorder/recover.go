@@ -9,6 +9,7 @@ import (
 
 	"tapedeck/internal/media"
 	"tapedeck/internal/media/mux/mp4"
+	"tapedeck/internal/media/mux/playlist"
 	"tapedeck/internal/media/mux/ts"
 	"tapedeck/internal/media/mux/webm"
 	"tapedeck/internal/spool"
@@ -52,7 +53,7 @@ func (o *Output) recoverPart(f spool.Fact) error {
 	if f.Kind == "" {
 		err = errEmpty
 	} else {
-		dur, err = salvage(part)
+		dur, err = salvage(part, &f)
 	}
 	if errors.Is(err, errEmpty) {
 		o.log.Warn("a file of the worker before could not be recovered", "file", f.Name, "bytes", part.Size())
@@ -83,8 +84,9 @@ func (o *Output) recoverPart(f spool.Fact) error {
 	return nil
 }
 
-// salvage cuts a torn file to what is whole and returns how long that lasts.
-func salvage(p *spool.Part) (media.Time, error) {
+// salvage cuts a torn file to what is whole and returns how long that lasts. It
+// completes what the playlist says of it.
+func salvage(p *spool.Part, f *spool.Fact) (media.Time, error) {
 	switch filepath.Ext(p.Name()) {
 	case ".ts":
 		got, err := ts.Scan(io.NewSectionReader(p, 0, p.Size()))
@@ -106,6 +108,16 @@ func salvage(p *spool.Part) (media.Time, error) {
 		}
 		return got.Dur, err
 	case ".mp4":
+		if f.Kind == spool.KindSlice {
+			got, head, err := mp4.RecoverFragments(p)
+			if errors.Is(err, mp4.ErrNothing) {
+				return 0, errEmpty
+			}
+			if !slices.ContainsFunc(f.Tags, playlist.IsMap) {
+				f.Tags = append(slices.Clip(f.Tags), playlist.Map(f.Name, head), playlist.Behind(head, got.Size))
+			}
+			return got.Dur, err
+		}
 		got, err := mp4.Recover(p)
 		if errors.Is(err, mp4.ErrNothing) {
 			return 0, errEmpty

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tapedeck/internal/media"
+	"tapedeck/internal/media/mux/mp4"
 	"tapedeck/internal/media/mux/ts"
 	"tapedeck/internal/media/mux/webm"
 )
@@ -92,6 +93,10 @@ func (r *Recording) read(s Slice, emit func(unit) error, place bool) error {
 		err = readTS(f, s, take, place)
 	case ".webm":
 		err = readWebM(f, s, take, place)
+	case ".mp4":
+		err = mp4.ReadFragments(f, func(u mp4.Unit) error {
+			return take(unit{codec: u.Codec, at: ts.Time(u.PTS), key: u.Key, data: u.Data})
+		})
 	default:
 		err = fmt.Errorf("slices of the kind %q are not known", ext)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"tapedeck/internal/channel"
+	"tapedeck/internal/channel/livekit/e2ee"
 	"tapedeck/internal/media"
 	"tapedeck/internal/media/depacket"
 	"tapedeck/internal/media/timing"
@@ -41,6 +42,7 @@ type track struct {
 	pli    func() // asks for a key frame
 	begun  bool   // a key frame was delivered
 	gap    int    // packets of units that the receiver had no room for
+	closed int    // frames in a row that no key opens
 
 	low      int       // pixels of the lowest layer, where only that is wanted
 	lowUntil time.Time // from when on any layer will do
@@ -53,6 +55,7 @@ type track struct {
 	mu      sync.Mutex
 	end     time.Time // when to stop, if not zero
 	wantKey bool
+	blind   bool // no key opens it: key frames are of no use
 	lastPLI time.Time
 	w, h    int
 	counts  depacket.Counts
@@ -63,6 +66,8 @@ func codecOf(mime string) media.Codec {
 	switch strings.ToLower(mime) {
 	case "video/h264":
 		return media.H264
+	case "video/h265":
+		return media.H265
 	case "video/vp8":
 		return media.VP8
 	case "video/vp9":
@@ -76,7 +81,8 @@ func codecOf(mime string) media.Codec {
 }
 
 // newTrack prepares the reception of a stream. The visit's mu is held.
-func (v *visit) newTrack(p *person, remote *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication) (*track, error) {
+// trailer is what the server puts behind its own frames in an encrypted room.
+func (v *visit) newTrack(p *person, remote *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication, trailer []byte) (*track, error) {
 	codec := codecOf(remote.Codec().MimeType)
 	stream, err := depacket.New(codec, v.s.cfg.Latency)
 	if err != nil {
@@ -90,6 +96,9 @@ func (v *visit) newTrack(p *person, remote *webrtc.TrackRemote, pub *lksdk.Remot
 	}
 	if v.s.cfg.LowStream && t.public.Kind == channel.Camera {
 		t.low = lowest(pub.TrackInfo())
+	}
+	if pub.TrackInfo().GetEncryption() != lk.Encryption_NONE {
+		stream.Encrypted(t.opener(e2ee.NewOpener(v.s.keys, codec, trailer)))
 	}
 	ssrc := uint32(remote.SSRC())
 	pub.OnRTCP(func(packet rtcp.Packet) {
@@ -246,7 +255,7 @@ func (t *track) until(now time.Time) time.Time {
 	if !t.end.IsZero() && t.end.Before(at) {
 		at = t.end
 	}
-	if again := t.lastPLI.Add(pliPause); t.wantKey && again.Before(at) {
+	if again := t.lastPLI.Add(pliPause); t.wantKey && !t.blind && again.Before(at) {
 		at = again
 	}
 	return at
@@ -288,7 +297,7 @@ func (t *track) requestKey() {
 
 func (t *track) askKey(now time.Time) {
 	t.mu.Lock()
-	due := t.wantKey && now.Sub(t.lastPLI) >= pliPause && t.end.IsZero()
+	due := t.wantKey && !t.blind && now.Sub(t.lastPLI) >= pliPause && t.end.IsZero()
 	if due {
 		t.lastPLI = now
 	}

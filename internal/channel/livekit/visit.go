@@ -47,7 +47,7 @@ type visit struct {
 func codecs() []lk.Codec {
 	return []lk.Codec{
 		{Mime: "audio/opus"},
-		{Mime: "video/h264"}, {Mime: "video/vp8"}, {Mime: "video/vp9"}, {Mime: "video/av1"}, {Mime: "video/rtx"},
+		{Mime: "video/h264"}, {Mime: "video/h265"}, {Mime: "video/vp8"}, {Mime: "video/vp9"}, {Mime: "video/av1"}, {Mime: "video/rtx"},
 	}
 }
 

@@ -42,7 +42,8 @@ func TestInspect(t *testing.T) {
 		{"av1 key", media.AV1, av1Key, Picture{true, 64, 48}},
 		{"av1 delta", media.AV1, []byte{0x32, 0x02, 0x30, 0x00}, Picture{}},
 		{"opus", media.Opus, []byte{0x78, 1}, Picture{Key: true}},
-		{"unknown", media.H265, h264Key, Picture{}},
+		{"unknown", media.Unknown, h264Key, Picture{}},
+		{"h265 nonsense", media.H265, h264Key, Picture{}},
 	} {
 		if got := Inspect(c.codec, c.data); got != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
@@ -228,7 +229,7 @@ func TestAV1(t *testing.T) {
 }
 
 func TestUnknownCodecIsRefused(t *testing.T) {
-	for _, c := range []media.Codec{media.Unknown, media.H265, media.AAC} {
+	for _, c := range []media.Codec{media.Unknown, media.AAC} {
 		if _, err := New(c, DefaultWait); err == nil {
 			t.Errorf("%v is taken", c)
 		}
@@ -242,8 +243,10 @@ func FuzzStream(f *testing.F) {
 	f.Add(uint8(2), append([]byte{1, 0, byte(3 + len(vp9Key)), 0x2c, 0x00, 0x05}, vp9Key...))
 	f.Add(uint8(3), append([]byte{1, 0, byte(1 + len(av1Key)), 0x10}, av1Key...))
 	f.Add(uint8(4), []byte{255, 3, 1, 0xf8, 0, 0, 2, 0xf8, 1})
+	f.Add(uint8(5), []byte{1, 0, 4, 0x26, 1, 0x80, 9, 1, 2, 5, 0x62, 1, 0x93, 0x80, 9, 1, 1, 4, 0x62, 1, 0x53, 9})
+	f.Add(uint8(5), []byte{1, 1, 8, 0x60, 1, 0, 4, 0x26, 1, 0x80, 9})
 	f.Fuzz(func(t *testing.T, which uint8, in []byte) {
-		kinds := []media.Codec{media.H264, media.VP8, media.VP9, media.AV1, media.Opus}
+		kinds := []media.Codec{media.H264, media.VP8, media.VP9, media.AV1, media.Opus, media.H265}
 		s := newStream(t, kinds[int(which)%len(kinds)])
 		var packets []*rtp.Packet
 		var seq uint16

@@ -22,6 +22,8 @@ func Inspect(c media.Codec, data []byte) Picture {
 	switch c {
 	case media.H264:
 		return inspectH264(data)
+	case media.H265:
+		return inspectH265(data)
 	case media.VP8:
 		return inspectVP8(data)
 	case media.VP9:

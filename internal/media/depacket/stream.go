@@ -37,6 +37,7 @@ type Stream struct {
 	kind  media.Codec
 	order *reorder
 	codec codec
+	seal  *seal
 	lost  int          // packets of frames that could not be used, not told yet
 	blank []media.Unit // frames of silence that may be the server's
 	ready []media.Unit
@@ -45,18 +46,24 @@ type Stream struct {
 // New makes the stream of a track. It fails for a codec that this package does
 // not know.
 func New(kind media.Codec, wait time.Duration) (*Stream, error) {
-	s := &Stream{kind: kind}
+	s := &Stream{kind: kind, seal: &seal{}}
 	switch kind {
 	case media.H264:
+<<<<<<< /work/main/internal/media/depacket/stream.go
+		s.codec = &h264Codec{seal: s.seal}
+=======
 		s.codec = &h264Codec{}
+	case media.H265:
+		s.codec = &h265Codec{}
+>>>>>>> /tmp/engC/theirs
 	case media.VP8:
-		s.codec = vp8Codec{}
+		s.codec = vp8Codec{s.seal}
 	case media.VP9:
-		s.codec = vp9Codec{}
+		s.codec = vp9Codec{s.seal}
 	case media.AV1:
-		s.codec = av1Codec{}
+		s.codec = av1Codec{s.seal}
 	case media.Opus:
-		s.codec = opusCodec{}
+		s.codec = opusCodec{s.seal}
 		s.order = newReorder(audioRing, wait, true, nil)
 		return s, nil
 	default:
@@ -65,6 +72,9 @@ func New(kind media.Codec, wait time.Duration) (*Stream, error) {
 	s.order = newReorder(videoRing, wait, false, s.codec.head)
 	return s, nil
 }
+
+// Encrypted lets every frame go through open. Call it before the first Push.
+func (s *Stream) Encrypted(open Opener) { s.seal.open = open }
 
 // Push takes a packet that was received at a moment. It returns the packet's
 // extended (unwrapped) RTP timestamp; fresh is false for duplicates, padding and

@@ -22,6 +22,7 @@ type feed struct {
 	loop  int64 // frames after which the clip begins again
 	track *lksdk.LocalTrack
 	pay   rtp.Payloader
+	seal  func(c media.Codec, frame []byte) ([]byte, error)
 	base  uint32 // RTP timestamp of frame 0
 	seq   uint16
 	next  int64 // frame that is sent next, counted from the origin
@@ -39,6 +40,8 @@ func newFeed(c *Clip, loop time.Duration, opts ...lksdk.LocalTrackOptions) (*fee
 	switch c.Codec {
 	case media.H264:
 		codec.MimeType, f.pay = webrtc.MimeTypeH264, &codecs.H264Payloader{}
+	case media.H265:
+		codec.MimeType, f.pay = webrtc.MimeTypeH265, &codecs.H265Payloader{}
 	case media.VP8:
 		codec.MimeType, f.pay = webrtc.MimeTypeVP8, &codecs.VP8Payloader{EnablePictureID: true}
 	case media.VP9:
@@ -84,7 +87,14 @@ func (f *feed) send() error {
 	}
 	resumed := f.waiting
 	f.waiting = false
-	payloads := f.pay.Payload(mtu, frame.Data)
+	data := frame.Data
+	if f.seal != nil {
+		var err error
+		if data, err = f.seal(f.clip.Codec, data); err != nil {
+			return err
+		}
+	}
+	payloads := f.pay.Payload(mtu, data)
 	for i, p := range payloads {
 		packet := &rtp.Packet{
 			Header: rtp.Header{

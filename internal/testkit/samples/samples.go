@@ -180,3 +180,12 @@ func Pictures(t testing.TB, c media.Codec) []media.Unit {
 	}
 	return units
 }
+
+// Clip makes a clip for a publisher of units of 30 frames a second.
+func Clip(units []media.Unit) *publish.Clip {
+	c := &publish.Clip{Codec: units[0].Codec, Ticks: 3000, W: units[0].W, H: units[0].H}
+	for _, u := range units {
+		c.Frames = append(c.Frames, publish.Frame{Data: u.Data, Key: u.Key})
+	}
+	return c
+}

@@ -2,6 +2,7 @@ package playlist
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,10 +27,16 @@ type List struct {
 
 	entries []Entry
 	longest media.Time
+	mapped  bool // slices have Map tags, which version 3 does not know
 }
+
+// mapVersion is the least version with EXT-X-MAP in a playlist of pictures and
+// sound (RFC 8216 7).
+const mapVersion = 6
 
 // Add appends a slice.
 func (l *List) Add(e Entry) {
+	l.mapped = l.mapped || slices.ContainsFunc(e.Tags, IsMap)
 	l.entries = append(l.entries, e)
 	l.longest = max(l.longest, e.Dur)
 }
@@ -46,7 +53,11 @@ func (l *List) target() int64 {
 func (l *List) Render(ended bool) []byte {
 	var b strings.Builder
 	b.Grow(160 + 160*len(l.entries))
-	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-ALLOW-CACHE:YES\n#EXT-X-TARGETDURATION:%d\n", l.target())
+	version := 3
+	if l.mapped {
+		version = mapVersion
+	}
+	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:%d\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-ALLOW-CACHE:YES\n#EXT-X-TARGETDURATION:%d\n", version, l.target())
 	comma := ""
 	if l.Comma {
 		comma = ","

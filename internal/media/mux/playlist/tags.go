@@ -56,3 +56,22 @@ func Rotate(w, h, rot int, at time.Time) string {
 
 // IsTrackEvent reports whether a tag line is a TrackEvent.
 func IsTrackEvent(tag string) bool { return strings.HasPrefix(tag, trackEvent) }
+
+const mapTag = "#EXT-X-MAP:"
+
+// Map is the tag before a slice in fragmented MP4, which begins with its own
+// initialisation of so many bytes (RFC 8216 4.3.2.5).
+func Map(slice string, head int64) string {
+	return fmt.Sprintf("%sURI=\"%s\",BYTERANGE=\"%d@0\"", mapTag, slice, head)
+}
+
+const rangeTag = "#EXT-X-BYTERANGE:"
+
+// Behind is the tag that leaves the initialisation out of a slice of so many
+// bytes (RFC 8216 4.3.2.2): readers have it from Map.
+func Behind(head, size int64) string { return fmt.Sprintf("%s%d@%d", rangeTag, size-head, head) }
+
+// IsMap reports whether a tag line is a Map or a Behind.
+func IsMap(tag string) bool {
+	return strings.HasPrefix(tag, mapTag) || strings.HasPrefix(tag, rangeTag)
+}
