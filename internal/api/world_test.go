@@ -247,9 +247,10 @@ func (f *forced) Ask(ctx context.Context, sid string, c ledger.Command) (ledger.
 type node struct {
 	ledger *ledger.Ledger
 	refuse error
-	begin  func(*ledger.Record) // what becomes of a record that was taken
-	stop   func(*ledger.Record) // what becomes of it at a stop
-	code   int                  // of the reply to stop
+	begin  func(*ledger.Record)     // what becomes of a record that was taken
+	stop   func(*ledger.Record)     // what becomes of it at a stop
+	code   int                      // of the reply to stop
+	silent func(ledger.Record) bool // nothing was recorded
 
 	mu    sync.Mutex
 	asked []ledger.Command
@@ -307,6 +308,9 @@ func (n *node) answer(ctx context.Context, sid string, c ledger.Command) ledger.
 	})
 	if err != nil {
 		return ledger.Reply{Code: 49}
+	}
+	if n.silent != nil && n.silent(rec) && !c.Async {
+		return ledger.Reply{Code: 435, Record: &rec}
 	}
 	return ledger.Reply{Code: n.code, Record: &rec}
 }
