@@ -22,6 +22,7 @@ const usage = `tapedeck records rooms of LiveKit for clients of the Agora Cloud 
   tapedeck serve   [--data DIR] [--listen ADDR] [--config FILE]   run the service
   tapedeck demo    [--out DIR]                                     record four participants and check every file
   tapedeck check   [--config FILE]                                 validate the settings and say what serve would do
+  tapedeck events  list|replay|hooks|check                         webhooks: dead letters, and sending again
   tapedeck keygen                                                  make an account for the configuration file
   tapedeck version
 `
@@ -60,6 +61,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer) error {
 		return app.Check(c, out)
 	case "demo":
 		return runDemo(ctx, args, out, errs)
+	case "events":
+		return app.EventsCommand(ctx, args[1:], running, out, errs)
 	case "keygen":
 		return app.Keygen(out)
 	case "version":
@@ -93,6 +96,15 @@ func settings(args []string, errs io.Writer) (config.Config, error) {
 		}
 	})
 	return config.Load(*file, os.Environ(), set)
+}
+
+// running reads the settings of a service that runs.
+func running(file, data string) (config.Config, error) {
+	set := map[string]string{}
+	if data != "" {
+		set["data"] = data
+	}
+	return config.Load(file, os.Environ(), set)
 }
 
 func runDemo(ctx context.Context, args []string, out, errs io.Writer) error {

@@ -24,6 +24,7 @@ func (a *App) startAPI(context.Context) error {
 	}
 	metrics := prometheus.NewRegistry()
 	observe := a.metrics(metrics)
+	a.hooks.Metrics.Register(metrics)
 	handler := api.New(api.Deps{
 		Accounts: a.accounts,
 		Limiter:  account.NewLimiter(a.accounts, a.ledger.Counter(), time.Now, a.log),

@@ -43,6 +43,7 @@ type App struct {
 	jobs     *ledger.Jobs
 	node     *node.Node
 	health   *obs.Health
+	operator *http.ServeMux // what the operator of this machine may ask
 
 	stops  []func(context.Context) error // in order of start
 	failed chan error                    // a part that died
@@ -51,7 +52,7 @@ type App struct {
 // Start builds and starts everything. What was started is stopped again when a
 // later part fails.
 func Start(ctx context.Context, c config.Config, log *slog.Logger) (*App, error) {
-	a := &App{cfg: c, log: log, health: obs.NewHealth(), failed: make(chan error, 1)}
+	a := &App{cfg: c, log: log, health: obs.NewHealth(), operator: http.NewServeMux(), failed: make(chan error, 1)}
 	for _, step := range []struct {
 		name  string
 		start func(context.Context) error
@@ -63,6 +64,7 @@ func Start(ctx context.Context, c config.Config, log *slog.Logger) (*App, error)
 		{"webhooks", a.startEvents},
 		{"postponed work", a.startJobs},
 		{"node", a.startNode},
+		{"operator socket", a.startOperator},
 		{"api", a.startAPI},
 	} {
 		if err := step.start(ctx); err != nil {

@@ -56,6 +56,7 @@ func (a *App) startEvents(ctx context.Context) error {
 		return err
 	}
 	a.onStop(func(context.Context) error { d.Close(); return nil })
+	operatorEvents{outbox: a.outbox, endpoints: a.accounts.Webhooks, hooks: a.hooks}.routes(a.operator)
 	return nil
 }
 
