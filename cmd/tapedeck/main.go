@@ -23,6 +23,7 @@ const usage = `tapedeck records rooms of LiveKit for clients of the Agora Cloud 
   tapedeck demo    [--out DIR]                                     record four participants and check every file
   tapedeck check   [--config FILE]                                 validate the settings and say what serve would do
   tapedeck events  list|replay|hooks|check                         webhooks: dead letters, and sending again
+  tapedeck conform --url URL --app ID --customer ID                hold any server against the examples of the API
   tapedeck keygen                                                  make an account for the configuration file
   tapedeck version
 `
@@ -63,6 +64,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer) error {
 		return runDemo(ctx, args, out, errs)
 	case "events":
 		return app.EventsCommand(ctx, args[1:], running, out, errs)
+	case "conform":
+		return app.ConformCommand(ctx, args[1:], out, errs)
 	case "keygen":
 		return app.Keygen(out)
 	case "version":
