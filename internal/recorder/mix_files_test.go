@@ -202,7 +202,7 @@ func started(a *actor, video bool) channel.Event {
 		t = a.vt
 	}
 	if t == nil {
-		t = camera(a.user.UID, "x")
+		t = cameraTrack(a.user.UID, "x")
 	}
 	return channel.Started{Track: t, At: a.s.now}
 }

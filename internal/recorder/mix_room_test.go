@@ -11,7 +11,7 @@ import (
 
 func person(uid uint32) channel.User { return channel.User{UID: uid} }
 
-func camera(uid uint32, id string) *channel.Track {
+func cameraTrack(uid uint32, id string) *channel.Track {
 	return &channel.Track{ID: id, User: person(uid), Codec: media.H264}
 }
 
@@ -20,10 +20,10 @@ func TestMixRoomOrder(t *testing.T) {
 	join := func(uid uint32, at media.Time) channel.Event { return channel.Joined{User: person(uid), At: at} }
 	left := func(uid uint32, at media.Time) channel.Event { return channel.Left{User: person(uid), At: at} }
 	start := func(uid uint32, id string, at media.Time) channel.Event {
-		return channel.Started{Track: camera(uid, id), At: at}
+		return channel.Started{Track: cameraTrack(uid, id), At: at}
 	}
 	end := func(uid uint32, id string, at media.Time) channel.Event {
-		return channel.Ended{Track: camera(uid, id), At: at}
+		return channel.Ended{Track: cameraTrack(uid, id), At: at}
 	}
 	everybody := session.UIDList{All: true}
 	for _, c := range []struct {
@@ -74,7 +74,7 @@ func TestMixRoomOrder(t *testing.T) {
 // the track's next unit what it lost.
 func TestMixQueue(t *testing.T) {
 	q := newMixQueue()
-	cam, mic := camera(1, "cam"), &channel.Track{ID: "mic", Codec: media.Opus}
+	cam, mic := cameraTrack(1, "cam"), &channel.Track{ID: "mic", Codec: media.Opus}
 	unit := func(tr *channel.Track, n int) channel.Event {
 		return channel.Media{Track: tr, Unit: media.Unit{Data: make([]byte, n)}}
 	}

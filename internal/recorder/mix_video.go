@@ -147,19 +147,29 @@ func (v *mixVideo) render(draw bool, files *mixFiles) error {
 	now := v.position()
 	v.arrange(now)
 	v.play(now, now+media.Time(500_000/v.fps))
+	changed := false
 	if draw {
-		if _, err := v.composer.Draw(); err != nil {
+		var err error
+		if changed, err = v.composer.Draw(); err != nil {
 			v.log.Warn("a picture could not be drawn", "err", err)
 		}
 	}
-	key := files.cutBefore(v.frame, now)
-	out, err := v.encoder.Encode(v.composer.Canvas(), v.frame, key)
+	out, err := v.encode(changed, files.cutBefore(v.frame, now))
 	if err != nil {
 		return err
 	}
 	v.frame++
 	v.hand(out, files)
 	return nil
+}
+
+// encode hands the canvas to the encoder. One that did not change is not encoded
+// again unless a key frame is due.
+func (v *mixVideo) encode(changed, key bool) ([]codec.Encoded, error) {
+	if changed || key {
+		return v.encoder.Encode(v.composer.Canvas(), v.frame, key)
+	}
+	return v.encoder.Repeat(v.composer.Canvas(), v.frame)
 }
 
 // arrange brings the scene to what is due at now.

@@ -32,3 +32,36 @@ func parameterSets(b []byte) (sps, pps []byte) {
 	}
 	return sps, pps
 }
+
+// unescape appends a NAL unit without its emulation prevention bytes (H.264
+// 7.4.1).
+func unescape(to, nal []byte) []byte {
+	zeros := 0
+	for _, v := range nal {
+		if zeros >= 2 && v == 3 {
+			zeros = 0
+			continue
+		}
+		to = append(to, v)
+		if zeros++; v != 0 {
+			zeros = 0
+		}
+	}
+	return to
+}
+
+// escape appends a NAL unit with the emulation prevention bytes that it needs.
+func escape(to, rbsp []byte) []byte {
+	zeros := 0
+	for _, v := range rbsp {
+		if zeros >= 2 && v <= 3 {
+			to = append(to, 3)
+			zeros = 0
+		}
+		to = append(to, v)
+		if zeros++; v != 0 {
+			zeros = 0
+		}
+	}
+	return to
+}

@@ -105,7 +105,7 @@ func TestH264(t *testing.T) {
 	if next != n || lag > 12 {
 		t.Errorf("%d frames came out, at most %d late", next, lag)
 	}
-	if kbps := float64(len(stream)) * 8 / 1000 / (n / fps); kbps > 900 {
+	if kbps := float64(len(stream)) * 8 / 1000 / (float64(n) / fps); kbps > 900 {
 		t.Errorf("%.0f kbit/s", kbps)
 	}
 	if raw := run(t, stream, "-f", "h264", "-i", "pipe:0", "-f", "rawvideo", "pipe:1"); len(raw) != n*w*h*3/2 {

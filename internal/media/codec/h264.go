@@ -46,6 +46,12 @@ type H264Encoder struct {
 	out      []Encoded
 	data     []byte // backs out[i].Data
 	cleanup  runtime.Cleanup
+
+	fps    int
+	skip   *skipper // nil: repeated pictures are encoded like all others
+	pushed int64    // pictures given to x264
+	ticks  []int64  // numbers of the pictures that have not come out
+	calm   int      // how many of those given last are the same as the one before, and no key frames
 }
 
 // NewH264Encoder opens an encoder.
@@ -70,9 +76,10 @@ func NewH264Encoder(g EncoderConfig) (*H264Encoder, error) {
 		w: C.int(g.W), h: C.int(g.H), fps: C.int(g.FPS), kbps: C.int(g.Kbps),
 		gop: C.int(keySeconds * g.FPS), lookahead: C.int(lookahead), preset: cs,
 	}
-	e := &H264Encoder{w: g.W, h: g.H}
+	e := &H264Encoder{w: g.W, h: g.H, fps: g.FPS}
 	op := fmt.Sprintf("open H.264 encoder %dx%d at %d fps, %d kbit/s", g.W, g.H, g.FPS, g.Kbps)
-	if err := check(op, C.mx_h264_open(&e.p, &cfg)); err != nil {
+	err := check(op, C.mx_h264_open(&e.p, &cfg))
+	if err != nil {
 		return nil, err
 	}
 	e.cleanup = runtime.AddCleanup(e, func(p *C.mx_enc) { C.mx_enc_free(p) }, e.p)
@@ -82,6 +89,9 @@ func NewH264Encoder(g EncoderConfig) (*H264Encoder, error) {
 	if e.sps == nil || e.pps == nil {
 		e.Close()
 		return nil, fmt.Errorf("codec: %s: no parameter sets", op)
+	}
+	if e.skip, err = newSkipper(e.sps, e.pps); err != nil {
+		e.skip = nil // a build of x264 that does things its own way: dearer, not worse
 	}
 	return e, nil
 }
@@ -95,14 +105,47 @@ func (e *H264Encoder) ParameterSets() (sps, pps []byte) { return e.sps, e.pps }
 // pictures late. The canvas may be drawn on again afterwards. forceKey makes
 // this picture an IDR picture.
 func (e *H264Encoder) Encode(c *Canvas, frame int64, forceKey bool) ([]Encoded, error) {
+	e.calm = 0
+	return e.push(c, frame, forceKey)
+}
+
+// Repeat is Encode for a canvas that is the same as at the last call, without a
+// forced key frame. Once everything that is still inside is the same as well,
+// and has had a second to become sharp, it costs next to nothing: the picture is
+// not encoded, a repetition is written in its place.
+func (e *H264Encoder) Repeat(c *Canvas, frame int64) ([]Encoded, error) {
+	if e.skip == nil || !e.skip.ready() || e.calm < len(e.ticks)+e.fps {
+		e.calm++
+		return e.push(c, frame, false)
+	}
+	if e.p == nil {
+		return nil, ErrClosed
+	}
+	// All pictures inside are equal: any of them may come out later, and this
+	// one now.
+	e.ticks = append(e.ticks, frame)
+	e.out = append(e.out[:0], Encoded{Frame: e.tick(), Data: e.skip.add()})
+	return e.out, nil
+}
+
+// tick takes the number of the picture that comes out next.
+func (e *H264Encoder) tick() int64 {
+	t := e.ticks[0]
+	e.ticks = e.ticks[:copy(e.ticks, e.ticks[1:])]
+	return t
+}
+
+func (e *H264Encoder) push(c *Canvas, frame int64, forceKey bool) ([]Encoded, error) {
 	if e.p == nil || c.p == nil {
 		return nil, ErrClosed
 	}
-	r := C.mx_h264_push(e.p, c.p, C.int64_t(frame), cbool(forceKey))
+	r := C.mx_h264_push(e.p, c.p, C.int64_t(e.pushed), cbool(forceKey))
 	runtime.KeepAlive(c)
 	if err := check("encode H.264", r); err != nil {
 		return nil, err
 	}
+	e.pushed++
+	e.ticks = append(e.ticks, frame)
 	return e.pull()
 }
 
@@ -131,14 +174,21 @@ func (e *H264Encoder) pull() ([]Encoded, error) {
 		if r == 0 {
 			return e.out, nil
 		}
+		if len(e.ticks) == 0 {
+			return nil, fmt.Errorf("codec: encode H.264: picture %d came out twice", int64(pts))
+		}
 		from := len(e.data)
 		if key != 0 {
 			e.data = append(append(e.data, 0, 0, 0, 1), e.sps...)
 			e.data = append(append(e.data, 0, 0, 0, 1), e.pps...)
 		}
-		e.data = append(e.data, view(p, n)...)
+		data := view(p, n)
+		if e.skip != nil {
+			data = e.skip.pass(data, key != 0)
+		}
+		e.data = append(e.data, data...)
 		// Growing e.data later leaves this slice on the old array, unharmed.
-		e.out = append(e.out, Encoded{Frame: int64(pts), Key: key != 0, Data: e.data[from:len(e.data):len(e.data)]})
+		e.out = append(e.out, Encoded{Frame: e.tick(), Key: key != 0, Data: e.data[from:len(e.data):len(e.data)]})
 	}
 }
 
