@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tapedeck/internal/channel"
+	"tapedeck/internal/channel/livekit/e2ee"
 	"tapedeck/internal/link"
 	"tapedeck/internal/media/depacket"
 	"tapedeck/internal/media/timing"
@@ -31,11 +32,28 @@ type Config struct {
 	StrictIDs bool              // who has no integer for an identity is not recorded
 	MaxUsers  int               // most users at a time; 17
 
+	Encryption Encryption // end to end
+
 	Now           func() time.Time // with a monotonic reading
 	Latency       time.Duration    // how long a lost packet is waited for; depacket.DefaultWait
 	JoinTimeout   time.Duration    // how long the first join is tried; 10 s
 	RejoinTimeout time.Duration    // how long a rejoin is tried; 90 s
 	Relay         bool             // media only through TURN
+}
+
+// Encryption says how the users encrypt what they send, end to end.
+type Encryption struct {
+	Mode   int    // decryptionMode: 0 none, 5 to 8 (rest-api.md 3.3)
+	Secret string // the shared key
+	Salt   []byte // modes 7 and 8
+}
+
+// keys derives the keys, none where nothing is encrypted.
+func (e Encryption) keys() (*e2ee.Keys, error) {
+	if e.Mode == 0 {
+		return nil, nil
+	}
+	return e2ee.NewKeys(e.Mode, e.Secret, e.Salt)
 }
 
 func (c Config) withDefaults() Config {
@@ -67,6 +85,8 @@ func (c Config) withDefaults() Config {
 type Source struct {
 	cfg   Config
 	queue *queue
+	keys  *e2ee.Keys // nil where nothing is encrypted
+	fault error      // keys could not be made
 
 	mu    sync.Mutex
 	token string
@@ -82,8 +102,9 @@ type Source struct {
 // New prepares a Source. Nothing is connected before Run.
 func New(cfg Config) *Source {
 	cfg = cfg.withDefaults()
+	keys, err := cfg.Encryption.keys()
 	return &Source{
-		cfg: cfg, queue: newQueue(), token: cfg.Room.Token, fresh: make(chan struct{}), want: cfg.Subscription,
+		keys: keys, fault: err, cfg: cfg, queue: newQueue(), token: cfg.Room.Token, fresh: make(chan struct{}), want: cfg.Subscription,
 		names: newNames(append([]uint32{cfg.UID}, cfg.Reserved...), cfg.Known), live: map[*channel.Track]*track{},
 	}
 }

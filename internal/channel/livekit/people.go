@@ -255,6 +255,7 @@ func (p *person) trackOf(sid string) *track {
 }
 
 func (v *visit) onSubscribed(remote *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication, rp *lksdk.RemoteParticipant) {
+	trailer := v.room.SifTrailer() // not under mu: the library calls us under its own
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	p := v.find(rp) // seen when the track was published
@@ -264,7 +265,11 @@ func (v *visit) onSubscribed(remote *webrtc.TrackRemote, pub *lksdk.RemoteTrackP
 	if old := p.trackOf(pub.SID()); old != nil {
 		old.stop(0) // subscribed again before its end was noticed
 	}
-	t, err := v.newTrack(p, remote, pub)
+	if pub.TrackInfo().GetEncryption() != lk.Encryption_NONE && v.s.keys == nil {
+		v.sealed(p, pub.SID())
+		return
+	}
+	t, err := v.newTrack(p, remote, pub, trailer)
 	if err != nil {
 		v.notReceived(p, pub.SID(), err)
 		return

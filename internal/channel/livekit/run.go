@@ -32,6 +32,9 @@ const echo = 30 * time.Second
 // joined again too, which makes it anew: when to stop waiting for users is not
 // decided here.
 func (s *Source) Run(ctx context.Context, handle func(channel.Event)) error {
+	if s.fault != nil {
+		return &channel.EndError{End: channel.EndRefused, Err: s.fault}
+	}
 	sdk.Prepare()
 	end := make(chan error, 1)
 	go func() { end <- s.attend(ctx) }()

@@ -9,7 +9,7 @@ import (
 )
 
 // vp8Codec follows RFC 7741.
-type vp8Codec struct{}
+type vp8Codec struct{ *seal }
 
 func (vp8Codec) head(b []byte) bool {
 	var p codecs.VP8Packet
@@ -19,7 +19,7 @@ func (vp8Codec) head(b []byte) bool {
 	return p.S == 1 && p.PID == 0
 }
 
-func (vp8Codec) assemble(f frame) (media.Unit, int) {
+func (c vp8Codec) assemble(f frame) (media.Unit, int) {
 	var data []byte
 	for _, packet := range f.packets {
 		var p codecs.VP8Packet
@@ -29,8 +29,9 @@ func (vp8Codec) assemble(f frame) (media.Unit, int) {
 		}
 		data = append(data, b...)
 	}
+	data, lost := c.opened(data, f)
 	if len(data) == 0 {
-		return media.Unit{}, 0
+		return media.Unit{}, lost
 	}
 	pic := inspectVP8(data)
 	if pic.Key && pic.W == 8 && pic.H == 8 {
@@ -40,7 +41,7 @@ func (vp8Codec) assemble(f frame) (media.Unit, int) {
 }
 
 // vp9Codec follows RFC 9628.
-type vp9Codec struct{}
+type vp9Codec struct{ *seal }
 
 func (vp9Codec) head(b []byte) bool {
 	var p codecs.VP9Packet
@@ -50,7 +51,7 @@ func (vp9Codec) head(b []byte) bool {
 	return p.B && p.SID == 0
 }
 
-func (vp9Codec) assemble(f frame) (media.Unit, int) {
+func (c vp9Codec) assemble(f frame) (media.Unit, int) {
 	var layers [][]byte
 	var w, h int
 	for _, packet := range f.packets {
@@ -68,7 +69,13 @@ func (vp9Codec) assemble(f frame) (media.Unit, int) {
 			w, h = plausible(int(p.Width[i]), int(p.Height[i]))
 		}
 	}
-	if len(layers) == 0 || len(layers[0]) == 0 {
+	for i, l := range layers { // senders encrypt each on its own
+		var lost int
+		if layers[i], lost = c.opened(l, f); len(layers[i]) == 0 {
+			return media.Unit{}, lost
+		}
+	}
+	if len(layers) == 0 {
 		return media.Unit{}, 0
 	}
 	pic := inspectVP9(layers[0])
@@ -95,12 +102,12 @@ func superframe(layers [][]byte) []byte {
 }
 
 // av1Codec follows the AV1 RTP specification of the Alliance for Open Media.
-type av1Codec struct{}
+type av1Codec struct{ *seal }
 
 // head: the Z bit says that the first OBU continues one of the packet before.
 func (av1Codec) head(b []byte) bool { return len(b) > 0 && b[0]&0x80 == 0 }
 
-func (av1Codec) assemble(f frame) (media.Unit, int) {
+func (c av1Codec) assemble(f frame) (media.Unit, int) {
 	var d codecs.AV1Depacketizer
 	var data []byte
 	for _, packet := range f.packets {
@@ -110,23 +117,28 @@ func (av1Codec) assemble(f frame) (media.Unit, int) {
 		}
 		data = append(data, b...)
 	}
+	data, lost := c.opened(data, f)
 	if len(data) == 0 {
-		return media.Unit{}, 0
+		return media.Unit{}, lost
 	}
 	pic := inspectAV1(data)
 	return media.Unit{Key: pic.Key, W: pic.W, H: pic.H, Data: data}, 0
 }
 
 // opusCodec follows RFC 7587: a payload is a packet.
-type opusCodec struct{}
+type opusCodec struct{ *seal }
 
 func (opusCodec) head([]byte) bool { return true }
 
-func (opusCodec) assemble(f frame) (media.Unit, int) {
+func (c opusCodec) assemble(f frame) (media.Unit, int) {
 	if len(f.packets) == 0 || len(f.packets[0].Payload) == 0 {
 		return media.Unit{}, 0
 	}
-	return media.Unit{Key: true, Data: bytes.Clone(f.packets[0].Payload)}, 0
+	data, lost := c.opened(bytes.Clone(f.packets[0].Payload), f)
+	if len(data) == 0 {
+		return media.Unit{}, lost
+	}
+	return media.Unit{Key: true, Data: data}, 0
 }
 
 // isBlankOpus recognizes the 80 bytes of silence that LiveKit sends.

@@ -8,6 +8,7 @@ import (
 
 // h264Codec follows RFC 6184: single NAL units, STAP-A and FU-A.
 type h264Codec struct {
+	*seal
 	sps, pps []byte // the latest, for key frames that come without
 	w, h     int
 }
@@ -23,6 +24,10 @@ func (c *h264Codec) assemble(f frame) (media.Unit, int) {
 			return media.Unit{}, len(f.packets)
 		}
 		stream = append(stream, b...)
+	}
+	stream, lost := c.opened(stream, f)
+	if len(stream) == 0 {
+		return media.Unit{}, lost
 	}
 	var data []byte
 	var key, pictured, sps, pps bool

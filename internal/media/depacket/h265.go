@@ -34,6 +34,7 @@ func h265Type(b []byte) byte { return b[0] >> 1 & 63 }
 // h265Codec follows RFC 7798 without decoding order numbers, which need an
 // agreement by SDP that nobody makes.
 type h265Codec struct {
+	*seal
 	sets [3][]byte // VPS, SPS and PPS, the latest, for key frames that come without
 	w, h int
 }
@@ -92,6 +93,10 @@ func (c *h265Codec) assemble(f frame) (media.Unit, int) {
 	if !ok {
 		return media.Unit{}, len(f.packets)
 	}
+	nals, lost := c.unsealed(nals, f)
+	if len(nals) == 0 {
+		return media.Unit{}, lost
+	}
 	var data []byte
 	var key, pictured bool
 	var has [3]bool
@@ -130,6 +135,25 @@ func (c *h265Codec) assemble(f frame) (media.Unit, int) {
 		data = append(sets, data...)
 	}
 	return media.Unit{Key: true, W: c.w, H: c.h, Data: data}, 0
+}
+
+// unsealed opens a frame of NAL units, as seal.opened does.
+func (c *h265Codec) unsealed(nals [][]byte, f frame) ([][]byte, int) {
+	if c.open == nil {
+		return nals, 0
+	}
+	var stream []byte
+	for _, nal := range nals {
+		stream = appendNAL(stream, nal)
+	}
+	stream, lost := c.opened(stream, f)
+	var plain [][]byte
+	for nal := range NALs(stream) {
+		if len(nal) > h265Header {
+			plain = append(plain, nal)
+		}
+	}
+	return plain, lost
 }
 
 func inspectH265(data []byte) Picture {

@@ -49,13 +49,9 @@ func New(kind media.Codec, wait time.Duration) (*Stream, error) {
 	s := &Stream{kind: kind, seal: &seal{}}
 	switch kind {
 	case media.H264:
-<<<<<<< /work/main/internal/media/depacket/stream.go
 		s.codec = &h264Codec{seal: s.seal}
-=======
-		s.codec = &h264Codec{}
 	case media.H265:
-		s.codec = &h265Codec{}
->>>>>>> /tmp/engC/theirs
+		s.codec = &h265Codec{seal: s.seal}
 	case media.VP8:
 		s.codec = vp8Codec{s.seal}
 	case media.VP9:

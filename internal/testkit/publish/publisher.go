@@ -14,6 +14,7 @@ import (
 
 	"tapedeck/internal/channel"
 	"tapedeck/internal/channel/livekit/sdk"
+	"tapedeck/internal/media"
 )
 
 // Spec says what a participant sends. Anything may be left out.
@@ -21,6 +22,10 @@ type Spec struct {
 	Video  []*Clip // camera, lowest layer first; more than one is simulcast
 	Audio  *Clip   // microphone
 	Screen *Clip   // screen share
+
+	// Seal encrypts every frame, end to end; the tracks are then marked as
+	// encrypted. Nil sends frames as they are.
+	Seal func(c media.Codec, frame []byte) ([]byte, error)
 }
 
 // Publisher is a participant of a room who sends.
@@ -29,6 +34,7 @@ type Publisher struct {
 	pubs   map[channel.SourceKind]*lksdk.LocalTrackPublication
 	feeds  map[channel.SourceKind][]*feed
 	stop   context.CancelFunc
+	seal   func(c media.Codec, frame []byte) ([]byte, error)
 	done   chan struct{}
 	leave  sync.Once
 	mu     sync.Mutex
@@ -47,7 +53,7 @@ func Join(ctx context.Context, url, token string, s Spec) (*Publisher, error) {
 	sdk.Prepare()
 	p := &Publisher{
 		pubs: map[channel.SourceKind]*lksdk.LocalTrackPublication{}, feeds: map[channel.SourceKind][]*feed{},
-		done: make(chan struct{}),
+		done: make(chan struct{}), seal: s.Seal,
 	}
 	extra, err := interceptors(p.rtpTime)
 	if err != nil {
@@ -118,6 +124,7 @@ func (p *Publisher) addFeed(kind channel.SourceKind, c *Clip, loop time.Duration
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
+	f.seal = p.seal
 	p.feeds[kind] = append(p.feeds[kind], f)
 	return nil
 }
@@ -154,6 +161,9 @@ func (p *Publisher) publish(ctx context.Context) error {
 		}
 		var err error
 		opts := &lksdk.TrackPublicationOptions{Name: name(kind), Source: source(kind), DisableDTX: true}
+		if p.seal != nil {
+			opts.Encryption = livekit.Encryption_GCM
+		}
 		opts.VideoWidth, opts.VideoHeight = feeds[0].clip.W, feeds[0].clip.H
 		if len(feeds) == 1 {
 			p.pubs[kind], err = p.room.LocalParticipant.PublishTrack(feeds[0].track, opts)
