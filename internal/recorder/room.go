@@ -14,8 +14,13 @@ func roomConfig(job link.Job, out *Output, log *slog.Logger) livekit.Config {
 	if p.NoFiles {
 		p.Streams = session.VideoOnly // nobody would hear the rest
 	}
+	var secret session.Private
+	if job.Private != nil {
+		secret = *job.Private
+	}
 	return livekit.Config{
-		Room: job.Room, Clock: out.Clock(), Subscription: p.Subscription, Streams: p.Streams, LowStream: p.LowStream,
+		Encryption: livekit.Encryption{Mode: p.Encryption, Secret: secret.MediaSecret, Salt: secret.MediaSalt},
+		Room:       job.Room, Clock: out.Clock(), Subscription: p.Subscription, Streams: p.Streams, LowStream: p.LowStream,
 		UID: p.UID, Reserved: namedUsers(p), Known: out.Identities(), StrictIDs: p.StrictIDs, MaxUsers: p.MaxUsers,
 		Log: log,
 	}

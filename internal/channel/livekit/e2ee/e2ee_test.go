@@ -130,9 +130,16 @@ func TestKeysAreThoseOfWebCrypto(t *testing.T) {
 	}
 }
 
+// quick leaves the reading of the secret that costs nothing to derive from. The
+// captures of a browser have the other.
+func quick(k *Keys) *Keys {
+	k.chains = k.chains[1:2]
+	return k
+}
+
 // TestRatchet follows a sender whose key moves on, and not one who is too far.
 func TestRatchet(t *testing.T) {
-	sender := newKeys(t, AES256GCM, "room key")
+	sender := quick(newKeys(t, AES256GCM, "room key"))
 	for range 12 {
 		if err := sender.extend(sender.chains[0]); err != nil {
 			t.Fatal(err)
@@ -143,7 +150,7 @@ func TestRatchet(t *testing.T) {
 		out := append([]byte{0xf8}, sender.chains[0].keys[step].Seal(nil, iv, []byte("some sound"), []byte{0xf8})...)
 		return append(append(out, iv...), ivLen, 0)
 	}
-	o := NewOpener(newKeys(t, AES256GCM, "room key"), media.Opus, nil)
+	o := NewOpener(quick(newKeys(t, AES256GCM, "room key")), media.Opus, nil)
 	open := func(step, tries int) bool {
 		for range tries {
 			if got, err := o.Open(seal(step)); err == nil {
@@ -157,7 +164,7 @@ func TestRatchet(t *testing.T) {
 			t.Errorf("step %d is not found", step)
 		}
 	}
-	o = NewOpener(newKeys(t, AES256GCM, "room key"), media.Opus, nil)
+	o = NewOpener(quick(newKeys(t, AES256GCM, "room key")), media.Opus, nil)
 	if !open(0, 1) || open(12, window+2) || !open(0, 1) {
 		t.Error("a key too far ahead is found, or the search loses the present one")
 	}
@@ -198,14 +205,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(byte(media.Opus), []byte{0xf8, 12, 0})
 	f.Add(byte(media.VP8), bytes.Repeat([]byte{0, 0, 3}, 20))
 	f.Add(byte(media.H265), []byte{0, 0, 1, 2})
-	keys := newKeys(f, AES128GCM, "room key")
-	for _, c := range keys.chains { // so that no input costs a derivation
-		for len(c.keys) <= window {
-			if err := keys.extend(c); err != nil {
-				f.Fatal(err)
-			}
-		}
-	}
+	keys := quick(newKeys(f, AES128GCM, "room key"))
 	f.Fuzz(func(t *testing.T, kind byte, frame []byte) {
 		before := bytes.Clone(frame)
 		got, err := NewOpener(keys, media.Codec(kind%8), []byte("trailer")).Open(frame)
