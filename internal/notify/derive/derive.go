@@ -41,12 +41,13 @@ type Deriver struct {
 	opened  int64 // Unix µs when the first worker began
 	ready   bool
 	streams map[string]bool // playlists that have a slice
+	hidden  map[string]bool // playlists that are in no list of files
 }
 
 // New returns a deriver that goes on behind the newest event of the recording;
 // the zero Event stands for none.
 func New(rec Recording, last notify.Event) *Deriver {
-	d := &Deriver{rec: rec, scene: scene(rec.Plan), marks: last.Marks, streams: map[string]bool{}}
+	d := &Deriver{rec: rec, scene: scene(rec.Plan), marks: last.Marks, streams: map[string]bool{}, hidden: map[string]bool{}}
 	d.marks.Once = slices.Clone(last.Marks.Once)
 	if last.ID != "" {
 		d.seq = last.Seq + 1
@@ -175,7 +176,7 @@ func (d *Deriver) receipt(r Receipt) {
 	case r.State == spool.ReceiptRefused:
 		d.once("error-file", at, notify.RecordingError{Module: moduleUploader, ErrorLevel: levelMajor, ErrorCode: codeFile, Stat: 1, ErrorMsg: r.Name + ": " + r.Note})
 	case d.web():
-	case strings.HasSuffix(r.Name, ".m3u8") && !d.rec.Plan.NoFiles:
+	case strings.HasSuffix(r.Name, ".m3u8") && !d.hidden[r.Name]:
 		d.once("playlist", at, notify.FileInfos{FileList: r.Key})
 	case strings.HasSuffix(r.Name, ".jpg"):
 		l.add(at, notify.SnapshotFile{FileName: r.Key})

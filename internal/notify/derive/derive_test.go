@@ -55,7 +55,7 @@ func (x *story) then(f step) { x.steps = append(x.steps, f) }
 func (x *story) files() []session.File {
 	var out []session.File
 	for _, f := range x.journal {
-		if f.Type == spool.FactIndex || f.Type == spool.FactClosed && f.Kind == spool.KindMP4 {
+		if f.Type == spool.FactIndex && !f.Unlisted || f.Type == spool.FactClosed && f.Kind == spool.KindMP4 {
 			out = append(out, session.File{Name: x.plan.FilePrefix + f.Name, Track: f.Track, UID: f.UID, Mixed: x.plan.Mode == session.Mix, Playable: true, StartMilli: zero/1000 + f.StartMicro/1000})
 		}
 	}
@@ -108,6 +108,8 @@ func individualStory() *story {
 	x.fact(1, begun("S__uid_s_101__uid_e_audio.m3u8", "101", session.TrackAudio, 900_000, 0))
 	x.fact(2, begun("S__uid_s_102__uid_e_video.m3u8", "102", session.TrackVideo, 1_900_000, 0))
 	x.fact(9, spool.Fact{Type: spool.FactWarn, Status: 2, Note: "something"})
+	x.fact(16, spool.Fact{Type: spool.FactIndex, Kind: spool.KindPlaylist, Name: "S__uid_s_101__uid_e_av-audio.m3u8", Unlisted: true})
+	x.receipt(16, "S__uid_s_101__uid_e_av-audio.m3u8", spool.ReceiptUploaded)
 	x.receipt(17, "S__uid_s_101__uid_e_audio.m3u8", spool.ReceiptUploaded)
 	x.receipt(18, "S__uid_s_102__uid_e_video.m3u8", spool.ReceiptUploaded)
 	x.receipt(19, "lost.ts", spool.ReceiptRefused)

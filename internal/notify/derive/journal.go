@@ -21,6 +21,10 @@ func (d *Deriver) Journal(facts []spool.Fact, files []session.File) {
 			d.status(l, at, f)
 		case spool.FactBegun:
 			d.begun(l, at, f)
+		case spool.FactIndex:
+			if f.Unlisted {
+				d.hidden[f.Name] = true
+			}
 		case spool.FactStream:
 			d.stream(l, at, f)
 		case spool.FactPage:
