@@ -126,6 +126,9 @@ type call struct {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.serveOpenAPI(w, r) {
+		return
+	}
 	c := call{Server: s, r: r, id: s.requestID()}
 	var began time.Time
 	if s.Observe != nil {
