@@ -265,10 +265,10 @@ func (t *teller) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case last.ID == t.pending[0].ID:
+	switch last.ID {
+	case t.pending[0].ID:
 		t.wrote(last, rev)
-	case last.ID == t.last.ID:
+	case t.last.ID:
 		t.rev, t.unsure = rev, false
 	default:
 		// Somebody else tells of this recording, so it cannot be ours any more.
