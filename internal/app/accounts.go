@@ -1,10 +1,8 @@
 package app
 
 import (
-	"encoding/hex"
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"tapedeck/internal/account"
 	"tapedeck/internal/config"
@@ -16,24 +14,11 @@ import (
 // configuration does not say (rest-api.md 1).
 const defaultQuota = 50
 
-// directory turns the configured accounts into what authenticates requests.
+// directory makes the directory of configured accounts.
 func directory(accounts []config.Account) (*account.Directory, error) {
-	list := make([]account.Account, 0, len(accounts))
-	for _, a := range accounts {
-		acc := account.Account{ID: a.CustomerID, Active: !a.Inactive, Rate: a.Rate}
-		for _, s := range a.Secrets {
-			var h account.SecretHash
-			b, err := hex.DecodeString(strings.TrimPrefix(s, "sha256:"))
-			if err != nil || copy(h[:], b) != len(h) {
-				return nil, fmt.Errorf("account %s: a secret is not sha256:<64 hex digits>", a.CustomerID)
-			}
-			acc.Secrets = append(acc.Secrets, h)
-		}
-		for _, p := range a.Apps {
-			app := appOf(p)
-			acc.Apps = append(acc.Apps, app)
-		}
-		list = append(list, acc)
+	list, err := convert(accounts)
+	if err != nil {
+		return nil, err
 	}
 	return account.NewDirectory(list)
 }

@@ -61,6 +61,7 @@ func Start(ctx context.Context, c config.Config, log *slog.Logger) (*App, error)
 		{"livekit", a.startLiveKit},
 		{"accounts", a.startAccounts},
 		{"ledger", a.startLedger},
+		{"customers", a.startCustomers},
 		{"webhooks", a.startEvents},
 		{"postponed work", a.startJobs},
 		{"node", a.startNode},
@@ -144,11 +145,7 @@ func (a *App) liveKitPort(dev DevCredentials) int {
 }
 
 func (a *App) startAccounts(context.Context) (err error) {
-	accounts := a.cfg.Accounts
-	if a.cfg.Development() {
-		accounts = []config.Account{a.dev.account(a.cfg.Data)}
-	}
-	a.accounts, err = directory(accounts)
+	a.accounts, err = directory(a.staticAccounts())
 	return err
 }
 

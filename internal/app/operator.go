@@ -6,36 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"time"
-)
 
-// operatorSocket is where the operator of this machine talks to the running
-// service: a Unix socket in the data folder that nobody else may open.
-const operatorSocket = "operator.sock"
+	"tapedeck/internal/operator"
+)
 
 // operatorPatience bounds a call of an operator.
 const operatorPatience = 2 * time.Minute
 
-// startOperator serves the operator's HTTP API. Parts add their paths to
+// startOperator serves the operator's HTTP API on a socket in the data folder. Parts add their paths to
 // a.operator before.
 func (a *App) startOperator(context.Context) error {
-	path := filepath.Join(a.cfg.Data, operatorSocket)
-	// The data folder is locked: what is there is left over from a crash.
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	l, err := net.Listen("unix", path)
+	l, err := operator.Listen(a.cfg.Data)
 	if err != nil {
-		return fmt.Errorf("cannot listen on %s (a path of more than about 100 bytes is too long for a socket): %w", path, err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return errors.Join(err, l.Close())
+		return err
 	}
 	srv := &http.Server{
 		Handler: a.operator, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
@@ -72,12 +59,8 @@ func (e *badRequest) Error() string { return e.text }
 
 // operatorCall asks the service that runs on the data folder. reply may be nil.
 func operatorCall(ctx context.Context, data, method, path string, body io.Reader, reply any) error {
-	socket := filepath.Join(data, operatorSocket)
 	client := &http.Client{Timeout: operatorPatience, Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", socket)
-		},
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return operator.Dial(ctx, data) },
 	}}
 	defer client.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, method, "http://operator"+path, body)
