@@ -14,6 +14,10 @@ const (
 
 	ReceiptBegun = "begun" // an upload in parts was begun, or given up when Upload is ""
 	ReceiptPart  = "part"  // a part of it is in the store
+
+	// ReceiptIntent: a copy is about to be put into the backup store, under
+	// Backup. It may be there although no later receipt says so.
+	ReceiptIntent = "intent"
 )
 
 // Receipt is one line of receipts.log: what a destination said about a file.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"tapedeck/internal/spool"
 	"tapedeck/internal/upload/vendor"
 )
 
@@ -63,10 +64,26 @@ func (s *Ship) loadBackup(now time.Time) (jobs []job) {
 			break
 		}
 		if !i.busy && s.wantsBackup(i, now) {
+			s.intend(i)
 			jobs = append(jobs, s.begin(s.newJob(toBackup, i, s.cfg.Backup.Store, s.cfg.Backup.Prefix+i.name)))
 		}
 	}
 	return jobs
+}
+
+// intend makes it durable that a copy will be put into the backup store, so that
+// one of which nothing else is known any more is removed all the same. A full
+// disk keeps nothing from being saved.
+func (s *Ship) intend(i *item) {
+	key := s.cfg.Backup.Prefix + i.name
+	if i.backup == key || s.cargo.intended[i.name] == key {
+		return
+	}
+	r := spool.Receipt{Name: i.name, State: spool.ReceiptIntent, Backup: key}
+	if err := s.receipts.Append(r); err != nil {
+		s.cfg.Log.Warn("that a file goes to the backup store could not be noted", "file", i.name, "err", err)
+	}
+	s.cargo.recall(r)
 }
 
 func (s *Ship) wantsBackup(i *item, now time.Time) bool {
@@ -78,7 +95,7 @@ func (s *Ship) wantsBackup(i *item, now time.Time) bool {
 	}
 	// A playlist is in the spool as long as it grows. At the end it goes where
 	// its slices went.
-	if !s.cargo.ended || !(out || alone || s.stranded(i)) {
+	if !s.cargo.ended || (!out && !alone && !s.stranded(i)) {
 		return false
 	}
 	if (i.snap == nil || i.snap.sent < i.wanted) && !s.snap(i) {

@@ -293,7 +293,9 @@ func TestLiar(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	s.cancel()
-	<-s.done
+	if err := <-s.done; !errors.Is(err, context.Canceled) {
+		t.Errorf("Run: %v", err)
+	}
 	spoolOrReceipt(t, dir)
 	if p := start(t, dir, home, withBackup(backup)).finish(); p.Backuped != 2 {
 		t.Errorf("%+v", p)

@@ -14,6 +14,7 @@ type cargo struct {
 	begun    map[[2]string]spool.Receipt // uploads in parts that are under way, by name and key
 	parts    map[string]map[int]string   // of such an upload, by its id
 	homeward map[string]int64            // playlists: newest index that the caller's store has
+	intended map[string]string           // backup keys under which a copy may be, by name
 	versions map[string]int              // playlists: how often they were forwarded
 	prefix   string
 
@@ -30,7 +31,7 @@ type cargo struct {
 func newCargo(old []spool.Receipt, prefix string) *cargo {
 	c := &cargo{
 		byName: map[string]*item{}, receipts: map[string]spool.Receipt{}, begun: map[[2]string]spool.Receipt{},
-		parts: map[string]map[int]string{}, homeward: map[string]int64{}, versions: map[string]int{},
+		parts: map[string]map[int]string{}, homeward: map[string]int64{}, intended: map[string]string{}, versions: map[string]int{},
 		lists: map[string]bool{}, prefix: prefix,
 	}
 	for _, r := range old {
@@ -51,9 +52,14 @@ func (c *cargo) recall(r spool.Receipt) {
 		if parts := c.parts[r.Upload]; parts != nil {
 			parts[r.Part] = r.ETag
 		}
+	case spool.ReceiptIntent:
+		c.intended[r.Name] = r.Backup
 	default:
 		before := c.receipts[r.Name]
 		c.receipts[r.Name] = r
+		if r.State != spool.ReceiptRefused {
+			delete(c.intended, r.Name) // the receipt has it
+		}
 		if r.State == spool.ReceiptBackuped {
 			c.forget(r.Name, r.Backup)
 		} else {

@@ -1,6 +1,7 @@
 package upload_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"tapedeck/internal/spool"
 	"tapedeck/internal/testkit/stores"
 	"tapedeck/internal/upload"
+	"tapedeck/internal/upload/local"
 	"tapedeck/internal/upload/vendor"
 )
 
@@ -26,6 +28,10 @@ import (
 const childEnv = "TAPEDECK_SHIP_CHILD"
 
 func TestMain(m *testing.M) {
+	if arg := os.Getenv(powerEnv); arg != "" {
+		fmt.Fprintln(os.Stderr, livePower(arg))
+		os.Exit(1)
+	}
 	root, endpoint, ok := strings.Cut(os.Getenv(childEnv), "|")
 	if !ok {
 		os.Exit(m.Run())
@@ -43,17 +49,25 @@ func shipAlone(root, endpoint string) error {
 		return err
 	}
 	tgt := session.Target{
-		Vendor: 1, Bucket: bucket,
+		Vendor: 1, Bucket: cmp.Or(os.Getenv("TAPEDECK_SHIP_BUCKET"), bucket),
 		AccessKey: os.Getenv("TAPEDECK_SHIP_ACCESS"), SecretKey: os.Getenv("TAPEDECK_SHIP_SECRET"),
 	}
 	st, err := upload.OpenStore(tgt, upload.Rules{Endpoints: upload.Endpoints{"*": endpoint}})
 	if err != nil {
 		return err
 	}
-	return upload.New(upload.Config{
+	cfg := upload.Config{
 		Dir: dir, Store: st, Prefix: prefix, Backoff: quick(), Poll: time.Millisecond,
 		Progress: func(p upload.Progress) { fmt.Println("uploaded", p.Uploaded) },
-	}).Run(context.Background())
+	}
+	if folder := os.Getenv("TAPEDECK_SHIP_BACKUP"); folder != "" {
+		backup, err := local.New(folder, "kept")
+		if err != nil {
+			return err
+		}
+		cfg.Backup = upload.Backup{Store: backup, Prefix: "kept/", After: 10 * time.Millisecond}
+	}
+	return upload.New(cfg).Run(context.Background())
 }
 
 // TestKill kills the shipper at 20 random moments while the recording goes on.

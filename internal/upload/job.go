@@ -94,7 +94,11 @@ func (s *Ship) noteParts(o vendor.Object, name string) vendor.Note {
 		if part > 0 {
 			r = spool.Receipt{Name: name, State: spool.ReceiptPart, Upload: up.ID, Part: part, ETag: up.Parts[part]}
 		}
-		return receipts.Append(r)
+		err := receipts.Append(r)
+		if errors.Is(err, spool.ErrFull) {
+			return nil // the upload is what makes room; it would only begin anew after a crash
+		}
+		return err
 	}
 }
 

@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,7 +67,7 @@ func (s *Ship) receiptOf(r result) spool.Receipt {
 	receipt := spool.Receipt{
 		Name: i.name, Size: r.obj.Size, SHA256: r.obj.SHA256, Key: r.obj.Key, ETag: r.etag,
 		Index: r.job.sent, State: spool.ReceiptUploaded, Note: r.note, Unread: r.unread,
-		Backup: i.backup, // it is removed next
+		Backup: cmp.Or(i.backup, s.cargo.intended[i.name]), // it is removed next
 	}
 	if r.unread && !s.blind {
 		s.blind = true

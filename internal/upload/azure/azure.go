@@ -118,7 +118,7 @@ func (s *Store) Put(ctx context.Context, o vendor.Object, body io.ReaderAt) (eta
 	}
 	r := &bodyReader{SectionReader: io.NewSectionReader(body, 0, o.Size)}
 	resp, err := c.Upload(ctx, streaming.NopCloser(r), &blockblob.UploadOptions{
-		TransactionalContentMD5: sum,
+		TransactionalValidation: blob.TransferValidationTypeMD5(sum),
 		HTTPHeaders:             &blob.HTTPHeaders{BlobContentType: &o.ContentType, BlobContentMD5: sum},
 	})
 	if err = r.or(err); err != nil {
