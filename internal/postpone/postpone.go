@@ -94,7 +94,7 @@ func New(cfg Config) *Runner {
 
 // pause is what lies between two attempts, from the first failure on.
 func pause(attempt int) time.Duration {
-	return min(time.Minute<<min(max(attempt-1, 0), 6), time.Hour)
+	return min(10*time.Second<<min(max(attempt-1, 0), 9), time.Hour)
 }
 
 // Run takes and does jobs until ctx ends.

@@ -110,9 +110,20 @@ func (r *Runner) work(ctx context.Context, dir *spool.Dir) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return fmt.Errorf("postpone: the worker failed: %w: %s has the cause", err, log.Name())
+		return fmt.Errorf("postpone: the worker failed: %w: %s", err, lastLine(log.Name()))
 	}
 	return nil
+}
+
+// lastLine is what a worker said last: the cause of its end.
+func lastLine(path string) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return path + " has the cause"
+	}
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	last := lines[len(lines)-1]
+	return last[:min(len(last), 500)]
 }
 
 // harmless are the variables of our environment that a worker may see.

@@ -36,7 +36,7 @@ func (r *Recording) AudioMix(ctx context.Context, form SoundForm, name string, s
 	defer enc.Close()
 	o := Output{Kind: form.Container, Track: session.TrackAudio, UID: "0"}
 	if form.Container == "m4a" {
-		tmp, err := sink.Create(name + ".tmp")
+		tmp, err := sink.Create(name + ".work")
 		if err != nil {
 			return nil, err
 		}

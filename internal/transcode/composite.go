@@ -43,7 +43,7 @@ func (r *Recording) Composite(ctx context.Context, m session.Mixing, name string
 	}
 	video := &pictureTrack{w: m.Width, h: m.Height, sps: sps, pps: pps, frames: r.composed(m, done)}
 	sound := &soundTrack{channels: 2, config: config, frames: r.encodeSound(r.Users, 2, done)}
-	tmp, err := sink.Create(name + ".tmp")
+	tmp, err := sink.Create(name + ".work")
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (r *Recording) cast(done Progress) []*actor {
 	var out []*actor
 	for _, u := range r.Users {
 		id, err := strconv.ParseUint(u.UID, 10, 32)
-		if err != nil {
+		if err != nil || u.Extra != "" {
 			continue
 		}
 		a := &actor{uid: uint32(id), from: r.end, to: r.start}

@@ -2,8 +2,10 @@ package transcode
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"tapedeck/internal/session"
 )
@@ -120,9 +122,34 @@ func (r *Recording) allUsers(ctx context.Context, sink Sink, p *meter) ([]UserRe
 		default:
 			res.Error = "nothing in the slices can be decoded"
 		}
-		out = append(out, res)
+		out = join(out, res)
 	}
-	return out, nil
+	return out, nobody(out)
+}
+
+// nobody is an error if nothing could be made of anybody: then the cause is more
+// likely here than in all of the recordings.
+func nobody(all []UserResult) error {
+	var errs []error
+	for _, u := range all {
+		if len(u.Files) > 0 {
+			return nil
+		}
+		errs = append(errs, fmt.Errorf("user %s: %s", u.UID, u.Error))
+	}
+	return errors.Join(errs...)
+}
+
+// join adds a result to those of other users, or to what there is of the same.
+func join(out []UserResult, res UserResult) []UserResult {
+	for i := range out {
+		if out[i].UID == res.UID {
+			out[i].Files = append(out[i].Files, res.Files...)
+			out[i].Error = strings.TrimPrefix(out[i].Error+"; "+res.Error, "; ")
+			return out
+		}
+	}
+	return append(out, res)
 }
 
 // userName is <stem>__uid_s_<uid>__uid_e_<index>.mp4 (files.md 2), and for a
@@ -131,7 +158,11 @@ func (r *Recording) userName(u *User, index int) string {
 	if u.UID == "0" {
 		return r.Stem + "_" + strconv.Itoa(index) + ".mp4"
 	}
-	return r.Stem + "__uid_s_" + u.UID + "__uid_e_" + strconv.Itoa(index) + ".mp4"
+	kind := ""
+	if u.Extra != "" {
+		kind = u.Extra + "_"
+	}
+	return r.Stem + "__uid_s_" + u.UID + "__uid_e_" + kind + strconv.Itoa(index) + ".mp4"
 }
 
 func (u *User) bytes() int64 {

@@ -33,9 +33,12 @@ type Recording struct {
 	start, end media.Time // of all media
 }
 
-// User is one user's media, in order of time.
+// User is one user's media, in order of time. A video that a user sent beside
+// the first, such as a shared screen, is a User of its own without sound
+// (docs/formats/individual.md).
 type User struct {
 	UID   string
+	Extra string // "", or the type in the names of a further video: screen, video2, ...
 	Sound []Slice
 	Video []Slice
 }
@@ -60,6 +63,7 @@ const maxPlaylist = 64 << 20
 // names of playlists: <stem>__uid_s_<uid>__uid_e_<type>.m3u8, <stem>.m3u8, either
 // with bak<n>_ after a fail-over (files.md 2).
 var userList = regexp.MustCompile(`^(?:bak\d+_)?(.+)__uid_s_([^/]+)__uid_e_([a-z0-9]+)\.m3u8$`)
+var further = regexp.MustCompile(`^(?:screen\d*|video\d+)$`)
 var mixList = regexp.MustCompile(`^(?:bak\d+_)?(.+)\.m3u8$`)
 
 // Open reads the playlists of a folder and finds what each user has.
@@ -84,7 +88,10 @@ func Open(dir string) (*Recording, error) {
 	if len(r.Users) == 0 {
 		return nil, ErrNothing
 	}
-	sort.Slice(r.Users, func(a, b int) bool { return less(r.Users[a].UID, r.Users[b].UID) })
+	sort.Slice(r.Users, func(a, b int) bool {
+		x, y := r.Users[a], r.Users[b]
+		return x.UID == y.UID && x.Extra < y.Extra || x.UID != y.UID && less(x.UID, y.UID)
+	})
 	slices.Sort(r.Missing)
 	r.Missing = slices.Compact(r.Missing)
 	return r, r.place()
@@ -125,7 +132,11 @@ func (r *Recording) takeList(name string) error {
 	if err != nil {
 		return fmt.Errorf("transcode: %s: %w", name, err)
 	}
-	u := r.user(uid)
+	extra := ""
+	if further.MatchString(kind) {
+		extra, kind = kind, "video"
+	}
+	u := r.user(uid, extra)
 	if kind != "video" {
 		u.Sound = append(u.Sound, list...)
 	}
@@ -135,13 +146,13 @@ func (r *Recording) takeList(name string) error {
 	return nil
 }
 
-func (r *Recording) user(uid string) *User {
+func (r *Recording) user(uid, extra string) *User {
 	for _, u := range r.Users {
-		if u.UID == uid {
+		if u.UID == uid && u.Extra == extra {
 			return u
 		}
 	}
-	u := &User{UID: uid}
+	u := &User{UID: uid, Extra: extra}
 	r.Users = append(r.Users, u)
 	return u
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -148,6 +149,23 @@ func TestPicturesAreCopied(t *testing.T) {
 		if kept := v != nil && v.kept; kept != (u.UID == "101") {
 			t.Errorf("%s: kept %v", u.UID, kept)
 		}
+	}
+}
+
+// A shared screen beside the camera is a file of its own, of the same user.
+func TestScreenIsAFileOfItsOwn(t *testing.T) {
+	dir := room(t)
+	v := newTrack(t, dir, "101", "screen")
+	v.ts(samples.H264(t).Video, 3*sec, 300)
+	v.end()
+	res, out := run(t, Job{Input: dir, Kind: KindUsers})
+	want := []string{stem + "__uid_s_101__uid_e_0.mp4", stem + "__uid_s_101__uid_e_screen_0.mp4"}
+	if len(res.Users) != 3 || !slices.Equal(res.Users[0].Files, want) {
+		t.Fatalf("%+v", res.Users)
+	}
+	info := length(t, filepath.Join(out, want[1]), 26*time.Second, frameLength)
+	if _, ok := info.Stream("audio"); ok {
+		t.Error("the screen has sound")
 	}
 }
 

@@ -27,7 +27,7 @@ func (r *Recording) UserMP4(ctx context.Context, u *User, name string, sink Sink
 	if err != nil || sound == nil && video == nil {
 		return nil, err
 	}
-	tmp, err := sink.Create(name + ".tmp")
+	tmp, err := sink.Create(name + ".work")
 	if err != nil {
 		return nil, err
 	}
