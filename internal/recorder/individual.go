@@ -35,6 +35,7 @@ func newIndividual(plan session.Plan, out *Output, src channel.Source, log *slog
 		plan: plan, out: out, src: src, log: log,
 		users: map[uint32]*userStreams{}, stop: make(chan struct{}), fault: make(chan error, 1),
 	}
+	out.Account(src.Stats)
 	// Users of an earlier incarnation may never come back, but their files are
 	// finished with all others.
 	for _, i := range out.sorted() {

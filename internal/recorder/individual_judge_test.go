@@ -37,10 +37,12 @@ func (d *deck) check() {
 		base := filepath.Base(path)
 		f, isSlice := closed[base]
 		i, isIndex := final[base]
-		if !name.MatchString(base) && !i.Unlisted {
+		if !name.MatchString(base) && !i.Unlisted && !f.Unlisted {
 			d.t.Errorf("name %s", base)
 		}
 		switch {
+		case f.Kind == spool.KindReport:
+			continue
 		case isSlice:
 			if !strings.HasPrefix(base, strings.TrimSuffix(f.Index, ".m3u8")+"_") {
 				d.t.Errorf("%s is listed in %s", base, f.Index)
@@ -56,8 +58,8 @@ func (d *deck) check() {
 			d.t.Errorf("%s is in no fact", base)
 		}
 	}
-	for n := range closed {
-		if !listed[n] {
+	for n, f := range closed {
+		if !listed[n] && f.Kind == spool.KindSlice {
 			d.t.Errorf("%s is in no playlist", n)
 		}
 	}

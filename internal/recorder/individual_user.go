@@ -99,6 +99,7 @@ func (p *userStreams) round(now media.Time) error {
 	p.spare = events
 	if drops > 0 {
 		p.log.Warn("a user's media were dropped because this worker cannot keep up: is the machine or its disk overloaded?", "units", drops)
+		p.m.out.Count(p.uid, CountSlow, drops)
 		p.gap("%d units dropped: the recorder could not keep up", drops)
 	}
 	for _, ev := range events {

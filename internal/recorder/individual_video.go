@@ -1,11 +1,13 @@
 package recorder
 
 import (
+	"fmt"
 	"slices"
 
 	"tapedeck/internal/channel"
 	"tapedeck/internal/media"
 	"tapedeck/internal/media/mux/playlist"
+	"tapedeck/internal/session"
 )
 
 const (
@@ -53,7 +55,8 @@ type userVideo struct {
 	asked   media.Time // when a key frame was last asked for
 	resumed bool       // the next slice follows an interruption
 
-	lost, dropped int // packets and units, since the last note
+	lost, dropped int        // packets and units, since the last note
+	missing       media.Time // since when pictures are missing
 }
 
 func newUserVideo(p *userStreams, kind string) *userVideo {
@@ -101,8 +104,9 @@ func (v *userVideo) finish() error {
 // push takes a frame of the track.
 func (v *userVideo) push(u media.Unit) error {
 	v.lost += u.Gap
-	if u.Gap > 0 && !u.Key {
-		v.waiting = true // what follows refers to pictures that are missing
+	if u.Gap > 0 {
+		v.misses(u)
+		v.waiting = v.waiting || !u.Key // what follows refers to pictures that are missing
 	}
 	if v.slice != nil && u.PTS-v.last > interrupted {
 		if err := v.interrupt(); err != nil {
@@ -110,11 +114,13 @@ func (v *userVideo) push(u media.Unit) error {
 		}
 	}
 	if v.waiting && !u.Key {
+		v.misses(u)
 		v.dropped++
 		v.ask(u.PTS)
 		return nil
 	}
 	v.waiting = false
+	v.report(u.PTS)
 	if v.replaces(u) {
 		u.PTS = max(u.PTS, v.held.PTS)
 	} else {
@@ -284,7 +290,7 @@ func (v *userVideo) container(u media.Unit) (videoWriter, error) {
 
 // close ends the slice at time end; final also ends the playlist.
 func (v *userVideo) close(end media.Time, final bool) error {
-	v.report()
+	v.report(end)
 	if v.slice == nil {
 		return nil
 	}
@@ -300,11 +306,23 @@ func (v *userVideo) close(end media.Time, final bool) error {
 	return s.Close(dur)
 }
 
-// report notes what was lost since the last time.
-func (v *userVideo) report() {
+// misses takes note that pictures are missing before or at u.
+func (v *userVideo) misses(u media.Unit) {
+	if v.lost+v.dropped > u.Gap {
+		return // for longer than that
+	}
+	if v.missing = u.PTS; v.slice != nil || v.held != nil {
+		v.missing = min(u.PTS, v.last+v.usual())
+	}
+}
+
+// report notes what was lost since the last time; at is where pictures go on.
+func (v *userVideo) report(at media.Time) {
 	if v.lost+v.dropped == 0 {
 		return
 	}
-	v.p.gap("video: %d packets lost, %d frames dropped until a key frame", v.lost, v.dropped)
+	v.p.m.out.Count(v.p.uid, CountDropped, int64(v.dropped))
+	v.p.m.out.Lost(v.p.uid, session.TrackVideo, v.missing, at,
+		fmt.Sprintf("video: %d packets lost, %d frames dropped until a key frame", v.lost, v.dropped))
 	v.lost, v.dropped = 0, 0
 }

@@ -81,6 +81,7 @@ func newMix(plan session.Plan, settings Settings, out *Output, src channel.Sourc
 		return nil, fmt.Errorf("recorder: the plan of %s has no canvas", plan.SID)
 	}
 	m := &mixMode{plan: plan, settings: settings, out: out, src: src, log: log, queue: newMixQueue(), unfetch: func() {}}
+	out.Account(src.Stats)
 	m.room = newMixRoom(plan)
 	if err := m.open(); err != nil {
 		m.close()

@@ -188,6 +188,10 @@ func (v *mixVoice) close(out *Output) {
 		}
 	}
 	s := v.src.Stats()
+	out.Count(v.uid, CountConcealed, int64(v.restored))
+	out.Count(v.uid, CountDamaged, int64(v.damaged))
+	out.Count(v.uid, CountLate, s.Late*1000/mix.Rate)
+	out.Count(v.uid, CountCut, (s.Cut+s.Early)*1000/mix.Rate)
 	note(int64(v.restored), "packets restored")
 	note(int64(v.damaged), "packets damaged")
 	note(s.Late*1000/mix.Rate, "ms came too late")

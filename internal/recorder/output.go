@@ -35,6 +35,8 @@ type Output struct {
 	clock   *timing.Clock
 	inc     int
 
+	tally tally
+
 	mu       sync.Mutex
 	indexes  map[string]*Index
 	mp4s     int // MP4 files begun so far
@@ -155,6 +157,11 @@ func (o *Output) Ended(reason string, recorded bool) error {
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
 		return err
+	}
+	if o.Recorded() {
+		if err := o.writeReceipt(reason); err != nil {
+			o.log.Error("the quality receipt could not be written", "err", err)
+		}
 	}
 	return o.append(spool.Fact{Type: spool.FactEnded, Note: reason, Recorded: recorded})
 }

@@ -143,3 +143,13 @@ func RotateSize(tag string) (w, h int, ok bool) {
 	n, err := fmt.Sscan(r[1]+" "+r[2], &w, &h)
 	return w, h, n == 2 && err == nil
 }
+
+// ParseRotate returns the size and the angle in a Rotate tag, if it is one.
+func ParseRotate(tag string) (w, h, turn int, ok bool) {
+	r := rotation(tag)
+	if r == nil {
+		return 0, 0, 0, false
+	}
+	n, err := fmt.Sscan(strings.Join(r[1:4], " "), &w, &h, &turn)
+	return w, h, turn, n == 3 && err == nil
+}
