@@ -78,11 +78,16 @@ func TestPostponedWork(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	var sent []time.Time
+	for _, u := range c.Users() {
+		sent = append(sent, u.Stays[0].Origin)
+	}
 	users := s.made("p", whole, ".mp4", 3)
 	all := s.made("q", sound, ".m4a", 1)
 	if len(users) != 3 || len(all) != 1 {
 		t.Fatalf("%v, %v", users, all)
 	}
+	var phases []time.Duration
 	phase, length := time.Duration(-1), time.Duration(0)
 	for i, path := range users {
 		w := seen(t, path)
@@ -100,13 +105,14 @@ func TestPostponedWork(t *testing.T) {
 		if len(beeps) < 6 {
 			t.Fatalf("%s: %d beeps", filepath.Base(path), len(beeps))
 		}
-		p := beeps[3].Start % time.Second
+		p := phaseOf(beeps, sent[i])
 		if phase < 0 {
 			phase = p
 		}
-		if d := (p - phase).Abs(); d > 20*time.Millisecond && d < 980*time.Millisecond {
+		if d := apart(p, phase); d > 50*time.Millisecond {
 			t.Errorf("%s beeps %v beside another user", filepath.Base(path), d)
 		}
+		phases = append(phases, p)
 		if clips.Cast()[i].Video == nil {
 			continue
 		}
@@ -120,13 +126,15 @@ func TestPostponedWork(t *testing.T) {
 	}
 	w := seen(t, all[0])
 	first := w.Beeps(clips.Cast()[0].Tone)
-	for _, p := range clips.Cast()[1:3] {
+	for i, p := range clips.Cast()[1:3] {
 		beeps := w.Beeps(p.Tone)
 		if len(beeps) < 6 || len(first) < 6 {
 			t.Fatalf("%d and %d beeps in the mix", len(first), len(beeps))
 		}
-		if d := (beeps[3].Start%time.Second - first[3].Start%time.Second).Abs(); d > 20*time.Millisecond && d < 980*time.Millisecond {
-			t.Errorf("user %d beeps %v beside user 101 in the mix", p.UID, d)
+		// The mix and the MP4s were made apart: they agree on how users stand to each other.
+		inMix := apart(phaseOf(beeps, sent[i+1]), phaseOf(first, sent[0]))
+		if d := (inMix - apart(phases[i+1], phases[0])).Abs(); d > 20*time.Millisecond {
+			t.Errorf("user %d stands %v beside user 101 in the mix, other than in the MP4s by %v", p.UID, inMix, d)
 		}
 	}
 	s.eventually("the jobs' folders to be gone", 30*time.Second, func() bool {
@@ -134,6 +142,19 @@ func TestPostponedWork(t *testing.T) {
 		return err == nil && len(left) == 0
 	})
 	s.noWorkers()
+}
+
+// phaseOf is where in a second a user's beeps stand, less the moment the user
+// began to send: the same for all users who are recorded at the right time.
+func phaseOf(beeps []probe.Beep, sent time.Time) time.Duration {
+	d := (beeps[3].Start - time.Duration(sent.UnixNano())) % time.Second
+	return (d + time.Second) % time.Second
+}
+
+// apart is the distance of two phases.
+func apart(a, b time.Duration) time.Duration {
+	d := (a - b).Abs()
+	return min(d, time.Second-d)
 }
 
 func seen(t *testing.T, path string) *probe.Watched {
