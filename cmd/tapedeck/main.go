@@ -25,6 +25,7 @@ const usage = `tapedeck records rooms of LiveKit for clients of the Agora Cloud 
   tapedeck check   [--config FILE]                                 validate the settings and say what serve would do
   tapedeck events  list|replay|hooks|check                         webhooks: dead letters, and sending again
   tapedeck conform --url URL --app ID --customer ID                hold any server against the examples of the API
+  tapedeck spool   list | show | retry | export                    files that wait on this node
   tapedeck account add|list|rotate|change|remove                   customers of a running service, on all its nodes
   tapedeck app     add|list|change|remove                          their apps
   tapedeck keygen                                                  make an account for the configuration file
@@ -69,6 +70,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer) error {
 		return app.EventsCommand(ctx, args[1:], running, out, errs)
 	case "conform":
 		return app.ConformCommand(ctx, args[1:], out, errs)
+	case "spool":
+		return app.SpoolCommand(args[1:], running, out, errs)
 	case "account", "app":
 		return operator.Run(ctx, args, out, errs)
 	case "keygen":
