@@ -45,13 +45,14 @@ func TestConformance(t *testing.T) {
 	t.Run("azurite", func(t *testing.T) { azurite(t) })
 	t.Run("versitygw", func(t *testing.T) { conformance(t, remote(t, stores.VersityGW(t))) })
 	t.Run("minio", func(t *testing.T) {
-		if os.Getenv("TAPEDECK_TEST_MINIO") != "1" {
+		if os.Getenv("TAPEDECK_TEST_MINIO") != "1" && os.Getenv("TAPEDECK_TEST_LONG") == "" {
 			t.Skip("set TAPEDECK_TEST_MINIO=1 to build and try MinIO")
 		}
 		s := remote(t, stores.MinIO(t))
 		conformance(t, s)
 		t.Run("encryption", func(t *testing.T) { encryption(t, s) })
 		t.Run("session token", func(t *testing.T) { sessionToken(t, s) })
+		t.Run("versioning", func(t *testing.T) { versioning(t, s) })
 	})
 }
 

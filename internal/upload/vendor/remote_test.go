@@ -170,6 +170,28 @@ func encryption(t *testing.T, s subject) {
 	}
 }
 
+// versioning: a bucket that keeps old versions shows the newest content, and
+// what was deleted is gone for those who do not ask for versions.
+func versioning(t *testing.T, s subject) {
+	const versioned = "versioned"
+	s.server.MakeBucket(versioned)
+	if err := s.server.Client().EnableVersioning(t.Context(), versioned); err != nil {
+		t.Fatal(err)
+	}
+	st := s.open(t, func(c *s3.Config) { c.Bucket = versioned })
+	replace(t, st)
+	listAndDelete(t, st)
+	for _, n := range []int{10, 33 << 20} {
+		b := randomBytes(n)
+		put(t, st, "again.mp4", b)
+		check(t, st, "again.mp4", b)
+	}
+	if err := st.Delete(t.Context(), "again.mp4"); err != nil {
+		t.Fatal(err)
+	}
+	absent(t, st, "again.mp4")
+}
+
 func sessionToken(t *testing.T, s subject) {
 	creds, err := credentials.NewSTSAssumeRole(s.server.Endpoint, credentials.STSAssumeRoleOptions{
 		AccessKey: s.server.AccessKey, SecretKey: s.server.SecretKey,
