@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -187,25 +186,4 @@ func (a *App) connectNATS() (*nats.Conn, error) {
 		return nil, fmt.Errorf("cannot reach NATS at %s: %w", a.cfg.NATS.URL, err)
 	}
 	return nc, nil
-}
-
-// listen opens the API's socket and writes its address down.
-func (a *App) listen(handler http.Handler) error {
-	l, err := net.Listen("tcp", a.cfg.Listen)
-	if err != nil {
-		return fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", a.cfg.Listen, err)
-	}
-	a.addr = l.Addr()
-	srv := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
-	}
-	go func() {
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			a.failed <- fmt.Errorf("api: %w", err)
-		}
-	}()
-	a.onStop(srv.Shutdown)
-	return replaceFile(filepath.Join(a.cfg.Data, addressFile), []byte(a.Addr()+"\n"))
 }

@@ -1,11 +1,14 @@
 package app
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"tapedeck/internal/config"
@@ -18,7 +21,17 @@ func Check(c config.Config, w io.Writer) error {
 	line := func(key, format string, args ...any) {
 		fmt.Fprintf(&b, "%-10s %s\n", key, fmt.Sprintf(format, args...))
 	}
-	line("api", "http://%s", c.Listen)
+	line("api", "%s://%s, %d connections at most", scheme(c), c.Listen, c.HTTP.Connections)
+	if c.TLS.On() {
+		if _, err := tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key); err != nil {
+			line("tls", "BROKEN: %v", err)
+		} else {
+			line("tls", "%s, TLS %s or newer", c.TLS.Cert, c.TLS.MinVersion)
+		}
+	}
+	if c.Node.Region != "" {
+		line("region", "%s", c.Node.Region)
+	}
 	line("data", "%s", c.Data)
 	line("spool", "%s; new recordings are refused below %d MB free", spoolDir(c), c.Spool.MinFreeMB)
 	if c.NATS.URL == "" {
@@ -47,7 +60,9 @@ func Check(c config.Config, w io.Writer) error {
 	for _, a := range c.Accounts {
 		line("account", "%s: %d valid secrets, %s", a.CustomerID, len(a.Secrets), activity(a))
 		for _, p := range a.Apps {
-			line("  app", "%s records rooms of %s", p.ID, p.LiveKit.URL)
+			for _, text := range describe(p, c.Node.Region) {
+				line("  app", "%s", text)
+			}
 			for vendor, e := range p.Storage.Endpoints {
 				line("    store", "vendor %s goes to %s", vendor, e)
 			}
@@ -57,6 +72,24 @@ func Check(c config.Config, w io.Writer) error {
 		return werr
 	}
 	return err
+}
+
+// describe says where the rooms of an app are and who may record them.
+func describe(p config.App, home string) []string {
+	var out []string
+	if p.LiveKit.URL != "" {
+		out = append(out, p.ID+" records rooms of "+p.LiveKit.URL)
+	}
+	for _, region := range slices.Sorted(maps.Keys(p.Regions)) {
+		out = append(out, p.ID+" records rooms of "+p.Regions[region].URL+" on nodes in "+region+" only")
+	}
+	if _, here := p.Regions[home]; !here && len(p.Regions) > 0 && p.LiveKit.URL == "" {
+		out = append(out, p.ID+" has no rooms in the region of this node: requests without a region are refused here")
+	}
+	if p.Token.Checked() {
+		out = append(out, p.ID+" starts with a valid RTC token only")
+	}
+	return out
 }
 
 func activity(a config.Account) string {

@@ -43,7 +43,7 @@ func Serve(ctx context.Context, c config.Config, out, errs io.Writer) error {
 // banner tells a person how to begin.
 func (a *App) banner(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "tapedeck serves http://%s\n", a.Addr())
+	fmt.Fprintf(&b, "tapedeck serves %s://%s\n", scheme(a.cfg), a.Addr())
 	if a.dev.AppID == "" {
 		_, err := io.WriteString(w, b.String())
 		return err
@@ -58,11 +58,11 @@ Development account, kept in %s:
 
 Try it:
   curl -su %s:%s -H 'Content-Type: application/json' \
-    http://%s/v1/apps/%s/cloud_recording/acquire \
+    %s://%s/v1/apps/%s/cloud_recording/acquire \
     -d '{"cname":"room1","uid":"527841","clientRequest":{}}'
 `, filepath.Join(a.cfg.Data, DevFile), a.dev.AppID, a.dev.CustomerID, a.dev.CustomerSecret,
 		a.dev.LiveKitURL, a.dev.LiveKitKey, a.dev.LiveKitSecret, recordingsDir(a.cfg.Data),
-		a.dev.CustomerID, a.dev.CustomerSecret, a.Addr(), a.dev.AppID)
+		a.dev.CustomerID, a.dev.CustomerSecret, scheme(a.cfg), a.Addr(), a.dev.AppID)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
