@@ -81,9 +81,13 @@ func (c *caller) want(ctx context.Context, method, path, body, member string) (s
 	}
 	s, _ := a.Body[member].(string)
 	if a.Status != http.StatusOK || s == "" {
-		return "", fmt.Errorf("%s %s, which the example presupposes, is answered with %d %.200s", method, path[strings.LastIndexByte(path, '/')+1:], a.Status, a.Raw)
+		return "", unexpected(method, path, a)
 	}
 	return s, nil
+}
+
+func unexpected(method, path string, a Answer) error {
+	return fmt.Errorf("%s %s, which the example presupposes, is answered with %d %.200s", method, path[strings.LastIndexByte(path, '/')+1:], a.Status, a.Raw)
 }
 
 func wait(ctx context.Context, d time.Duration) error {

@@ -12,6 +12,7 @@ import (
 const (
 	lookAgain = 500 * time.Millisecond // between queries
 	oldAge    = 5*time.Minute + 5*time.Second
+	conflict  = 53 // code of a start whose triple is being recorded
 	burst     = 60 // calls at most that a rate limit is looked for with
 )
 
@@ -75,13 +76,28 @@ func (t *task) acquire(ctx context.Context) (string, error) {
 	return t.want(ctx, http.MethodPost, "/v1/apps/"+t.App+"/cloud_recording/acquire", t.envelope(t.stage.Acquire), "resourceId")
 }
 
+// start starts a recording. The one of an earlier example may still be leaving
+// the same room.
 func (t *task) start(ctx context.Context, resource, mode, options string) (string, error) {
 	path := "/v1/apps/" + t.App + "/cloud_recording/resourceid/" + resource + "/mode/" + mode + "/start"
-	sid, err := t.want(ctx, http.MethodPost, path, t.envelope(options), "sid")
-	if err == nil {
-		t.remember(resource, sid, mode)
+	end := time.Now().Add(t.Patience)
+	for {
+		a, err := t.call(ctx, http.MethodPost, path, t.envelope(options), nil)
+		if err != nil {
+			return "", err
+		}
+		sid, _ := a.Body["sid"].(string)
+		if a.Status == http.StatusOK && sid != "" {
+			t.remember(resource, sid, mode)
+			return sid, nil
+		}
+		if code, _ := a.Body["code"].(float64); code != conflict || !t.stage.Media || time.Now().After(end) {
+			return "", unexpected(http.MethodPost, path, a)
+		}
+		if err := wait(ctx, lookAgain); err != nil {
+			return "", err
+		}
 	}
-	return sid, err
 }
 
 func (t *task) remember(resource, sid, mode string) {

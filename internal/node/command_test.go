@@ -182,3 +182,16 @@ func TestSecretsThatCannotBeOpened(t *testing.T) {
 		t.Error("the node keeps it")
 	}
 }
+
+// Pictures are not listed, but they are what is recorded.
+func TestPicturesCount(t *testing.T) {
+	p := progress{uploaded: true}
+	p.view.add(spool.Fact{Type: spool.FactOpened, ZeroMicro: 1_000_000})
+	p.view.add(spool.Fact{Type: spool.FactStatus, Status: int(session.StatusReady), At: 1})
+	p.view.add(spool.Fact{Type: spool.FactClosed, Kind: spool.KindImage, Name: "a.jpg", StartMicro: 2_000_000})
+	r := ledger.Record{State: session.Starting}
+	p.apply(&r)
+	if r.Status != session.StatusProgress || r.SliceStart != 3000 || len(r.Files) != 0 {
+		t.Errorf("status %d, first %d, files %v", r.Status, r.SliceStart, r.Files)
+	}
+}

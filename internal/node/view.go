@@ -13,6 +13,7 @@ type view struct {
 	zero     int64 // Unix µs of the timeline's zero
 	readyAt  int64 // Unix µs, 0 before the recorder was in the channel
 	slices   int
+	images   int
 	first    int64 // Unix µs of the first slice
 	files    []listed
 	starts   map[string]int64 // index → Unix µs of its first slice
@@ -68,6 +69,11 @@ func (v *view) close(f spool.Fact) {
 		}
 		if at, ok := v.starts[f.Index]; !ok || start < at {
 			v.starts[f.Index] = start
+		}
+	case spool.KindImage:
+		v.images++
+		if v.first == 0 || start < v.first {
+			v.first = start
 		}
 	case spool.KindMP4:
 		v.put(listed{name: f.Name, track: f.Track, uid: f.UID, playable: true, start: start})
@@ -160,7 +166,7 @@ func (p *progress) apply(r *ledger.Record) {
 	}
 	// A slice may arrive before its playlist is written; whoever sees 5 wants
 	// to see a file as well.
-	if p.uploaded && len(v.files) > 0 && !v.ended && r.State == session.Recording {
+	if p.uploaded && len(v.files)+v.images > 0 && !v.ended && r.State == session.Recording {
 		r.Status = max(r.Status, session.StatusProgress)
 	}
 	if v.readyAt != 0 && r.Started.IsZero() {
