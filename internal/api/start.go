@@ -99,11 +99,20 @@ func (c *call) unused(ctx context.Context, res resource.Resource) *refusal {
 		return c.unreachable(err)
 	case used:
 		c.ids.SID = sid
+		c.misfit(ctx, sid)
 		return refuse(codes.AlreadyStarted)
 	case res.Expired(c.Now()):
 		return refuse(codes.ResourceExpired)
 	}
 	return nil
+}
+
+// misfit lets the owner of a recording tell its caller's webhooks of a call that
+// does not fit (events.md, 3). The answer does not depend on it.
+func (c *call) misfit(ctx context.Context, sid string) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	_, _ = c.Ledger.Ask(ctx, sid, ledger.Command{Kind: ledger.CommandMisfit})
 }
 
 // sameStart: R3.

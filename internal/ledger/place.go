@@ -33,6 +33,7 @@ const (
 	CommandHold   = "hold"    // pause or go on
 	CommandPush   = "push"    // other live push outputs
 	CommandStore  = "storage" // fresh storage credentials
+	CommandMisfit = "misfit"  // a call did not fit the recording's state; nothing changes
 )
 
 // Command is a question to the owner of a recording.

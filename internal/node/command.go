@@ -46,6 +46,8 @@ func (k *keeper) answer(ctx context.Context, c ledger.Command) ledger.Reply {
 		return k.answerPush(ctx, c.Private)
 	case c.Kind == ledger.CommandStore && c.Storage != nil:
 		return k.answerStore(ctx, c.Storage)
+	case c.Kind == ledger.CommandMisfit:
+		return k.answerMisfit()
 	}
 	return ledger.Reply{Code: codeBad}
 }

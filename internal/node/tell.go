@@ -288,6 +288,15 @@ func (k *keeper) misfit(r ledger.Record) {
 	wake(k.changed)
 }
 
+// answerMisfit tells what another node found: a call that does not fit.
+func (k *keeper) answerMisfit() ledger.Reply {
+	k.mu.Lock()
+	rec := k.rec
+	k.mu.Unlock()
+	k.misfit(rec)
+	return ledger.Reply{}
+}
+
 // maxMisfits bounds what a caller who calls in a loop is told of it.
 const maxMisfits = 16
 

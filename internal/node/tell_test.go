@@ -181,22 +181,30 @@ func count(all []notify.Type, t notify.Type) (n int) {
 	return n
 }
 
-// A stop that comes twice does not fit.
+// A second start, or a stop that comes twice, does not fit.
 func TestMisfit(t *testing.T) {
 	b, o := tellingBench(t, sane)
 	b.closed.Store(true) // the files stay on their way
 	b.open()
 	sid := b.place()
 	b.eventually("there is a playlist", func() bool { return len(b.get(sid).Files) > 0 })
+	if _, err := b.ledger.Ask(t.Context(), sid, ledger.Command{Kind: ledger.CommandMisfit}); err != nil { // a second start
+		t.Fatal(err)
+	}
+	b.eventually("the second start is told", func() bool { return slices.Contains(o.told(sid), notify.TypeStatusUpdate) })
 	b.stop(sid, true)
 	b.untilState(sid, session.Uploading)
 	if r := b.stop(sid, true); r.Code != codeLeaving {
 		t.Errorf("code %d", r.Code)
 	}
-	b.eventually("it is told", func() bool { return slices.Contains(o.told(sid), notify.TypeStatusUpdate) })
+	b.eventually("both are told", func() bool { return count(o.told(sid), notify.TypeStatusUpdate) == 2 })
+	want := []string{`"status":4,"recordingMode":0,"fileList":"d1/`, `"status":7,"recordingMode":0,"fileList":"d1/`}
 	for _, e := range o.events[sid] {
-		if e.Type == notify.TypeStatusUpdate && !strings.Contains(string(e.Details), `"status":7,"recordingMode":0,"fileList":"d1/`) {
-			t.Errorf("%s", e.Details)
+		if e.Type == notify.TypeStatusUpdate {
+			if !strings.Contains(string(e.Details), want[0]) {
+				t.Errorf("%s, want %s", e.Details, want[0])
+			}
+			want = want[1:]
 		}
 	}
 }
