@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -66,7 +67,7 @@ func serve(t *testing.T, c Config) *Server {
 	go func() { done <- s.Serve() }()
 	t.Cleanup(func() {
 		_ = s.http.Close()
-		if err := <-done; err != http.ErrServerClosed {
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
 			t.Errorf("serve: %v", err)
 		}
 	})
@@ -90,7 +91,7 @@ func dial(t *testing.T, s *Server) net.Conn {
 func ends(t *testing.T, c net.Conn) string {
 	t.Helper()
 	got, err := io.ReadAll(c)
-	if e, ok := err.(net.Error); ok && e.Timeout() {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the connection is still open after %v", forever)
 	}
 	return string(got)
@@ -101,7 +102,7 @@ func drip(c net.Conn, piece string) {
 	for {
 		time.AfterFunc(20*time.Millisecond, func() { _ = c.SetReadDeadline(time.Now()) })
 		one := make([]byte, 1)
-		if _, err := c.Read(one); err == nil || err == io.EOF {
+		if _, err := c.Read(one); err == nil || errors.Is(err, io.EOF) {
 			return
 		}
 		if _, err := io.WriteString(c, piece); err != nil {

@@ -114,30 +114,28 @@ func verify007(text string, w Want) error {
 	return nil
 }
 
-// rtcService finds the service of real-time channels and returns until when it
-// allows to join, in seconds from the issue. Services have no length: behind one
-// of an unknown type nothing can be read.
+// rtcService reads the service of real-time channels and returns until when it
+// allows to join, in seconds from the issue. Services are in the order of their
+// types, of which it has the lowest, and have no length: what stands before it or
+// behind it cannot be read without knowing every type.
 func rtcService(r *reader, w Want) (join uint32, err error) {
 	const rtc = 1
-	for n := int(r.u16()); n > 0 && !r.bad; n-- {
-		if r.u16() != rtc {
-			break
-		}
-		join, may := r.privileges(joinChannel)
-		channel, uid := string(r.str()), string(r.str())
-		switch {
-		case r.bad:
-			return 0, invalid("its service is cut")
-		case channel != w.Channel:
-			return 0, invalid("it is for another channel")
-		case uid != "" && uid != w.uidText():
-			return 0, invalid("it is for another user")
-		case !may:
-			return 0, invalid("it does not allow to join")
-		}
-		return join, nil
+	if r.u16() == 0 || r.u16() != rtc {
+		return 0, invalid("it is not for real-time channels")
 	}
-	return 0, invalid("it is not for real-time channels")
+	join, may := r.privileges(joinChannel)
+	channel, uid := string(r.str()), string(r.str())
+	switch {
+	case r.bad:
+		return 0, invalid("its service is cut")
+	case channel != w.Channel:
+		return 0, invalid("it is for another channel")
+	case uid != "" && uid != w.uidText():
+		return 0, invalid("it is for another user")
+	case !may:
+		return 0, invalid("it does not allow to join")
+	}
+	return join, nil
 }
 
 // unfold decodes and decompresses a 007 token, up to a size that real ones never
