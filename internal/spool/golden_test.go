@@ -85,6 +85,11 @@ func TestReceiptGolden(t *testing.T) {
 		{At: clock().UnixMicro(), Name: "a.ts", Size: 3, SHA256: "aa", Key: "d1/a.ts", ETag: "e", State: spool.ReceiptUploaded},
 		{At: clock().UnixMicro(), Name: "a.m3u8", Size: 9, SHA256: "bb", Key: "d1/a.m3u8", Index: 77, State: spool.ReceiptUploaded},
 		{At: 5, Name: "b.ts", Size: 3, Key: "d1/b.ts", State: spool.ReceiptRefused, Note: "not in the spool"},
+		{At: 5, Name: "c.mp4", Size: 40, SHA256: "cc", Key: "d1/c.mp4", State: spool.ReceiptBegun, Upload: "u1", PartSize: 16},
+		{At: 5, Name: "c.mp4", State: spool.ReceiptPart, Upload: "u1", Part: 1, ETag: "p1"},
+		{At: 5, Name: "c.mp4", State: spool.ReceiptIntent, Backup: "kept/c.mp4"},
+		{At: 5, Name: "c.mp4", Size: 40, SHA256: "cc", Key: "d1/c.mp4", ETag: "f", State: spool.ReceiptBackuped, Backup: "kept/c.mp4"},
+		{At: 5, Name: "c.mp4", Size: 40, SHA256: "cc", Key: "d1/c.mp4", ETag: "g", State: spool.ReceiptUploaded, Unread: true},
 	}
 	for _, c := range want {
 		if c.At != 5 {

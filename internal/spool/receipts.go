@@ -25,9 +25,9 @@ const (
 type Receipt struct {
 	At     int64  `json:"at"` // Unix µs when the line was written
 	Name   string `json:"name"`
-	Size   int64  `json:"size"` // bytes
-	SHA256 string `json:"sha256"`
-	Key    string `json:"key"` // object key in the bucket
+	Size   int64  `json:"size,omitempty"` // bytes
+	SHA256 string `json:"sha256,omitempty"`
+	Key    string `json:"key,omitempty"` // object key in the caller's bucket
 	ETag   string `json:"etag,omitempty"`
 	Index  int64  `json:"index,omitempty"` // playlists: journal offset of the newest index fact that the content contains
 	State  string `json:"state"`

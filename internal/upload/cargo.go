@@ -23,6 +23,9 @@ type cargo struct {
 	products []*item         // playlists and MP4s, in the order they began
 	lists    map[string]bool // playlists that slices belong to
 
+	past      map[string]past // slices of which everything is done, by name
+	pastBytes int64
+
 	zero  int64 // Unix µs of the timeline's zero
 	first int64 // Unix ms of the first slice, 0 before
 	ended bool
@@ -32,7 +35,7 @@ func newCargo(old []spool.Receipt, prefix string) *cargo {
 	c := &cargo{
 		byName: map[string]*item{}, receipts: map[string]spool.Receipt{}, begun: map[[2]string]spool.Receipt{},
 		parts: map[string]map[int]string{}, homeward: map[string]int64{}, intended: map[string]string{}, versions: map[string]int{},
-		lists: map[string]bool{}, prefix: prefix,
+		past: map[string]past{}, lists: map[string]bool{}, prefix: prefix,
 	}
 	for _, r := range old {
 		c.recall(r)
@@ -67,6 +70,9 @@ func (c *cargo) recall(r spool.Receipt) {
 		}
 		if r.State != spool.ReceiptUploaded {
 			return
+		}
+		if r.Index == 0 {
+			return // no playlist
 		}
 		c.homeward[r.Name] = max(c.homeward[r.Name], r.Index)
 		if r.Key != c.prefix+r.Name && r.Key != before.Key {
@@ -122,13 +128,20 @@ func (c *cargo) add(f spool.Fact) (superfluous bool) {
 }
 
 func (c *cargo) addClosed(f spool.Fact) (superfluous bool) {
-	i := c.item(f)
 	if f.Kind == spool.KindSlice {
 		c.lists[f.Index] = true
 		if at := c.milli(f.StartMicro); c.first == 0 || at < c.first {
 			c.first = at
 		}
 	}
+	if p, ok := c.past[f.Name]; ok {
+		if p.is(f.SHA256) {
+			return true
+		}
+		delete(c.past, f.Name)
+		c.pastBytes -= p.size
+	}
+	i := c.item(f)
 	r, ok := c.receipts[f.Name]
 	// A file that was damaged in the spool has another checksum than its fact
 	// (Note says so); one that was too large to be hashed has none.
@@ -140,7 +153,9 @@ func (c *cargo) addClosed(f spool.Fact) (superfluous bool) {
 		i.backup = r.Backup
 	}
 	c.enlist(i)
-	return i.stored || i.backup != ""
+	superfluous = i.stored || i.backup != ""
+	c.bury(i)
+	return superfluous
 }
 
 func (c *cargo) item(f spool.Fact) *item {
@@ -189,10 +204,12 @@ func (c *cargo) enlist(i *item) {
 func (c *cargo) settle() {
 	c.waiting = retain(c.waiting, func(i *item) bool {
 		i.listed = i.open()
+		c.bury(i)
 		return i.listed
 	})
 	c.away = retain(c.away, func(i *item) bool {
 		i.listedAway = i.backup != ""
+		c.bury(i)
 		return i.listedAway
 	})
 }
@@ -245,6 +262,7 @@ func (c *cargo) files() []session.File {
 
 // count fills in the numbers of a Progress.
 func (c *cargo) count(p *Progress) {
+	p.Uploaded, p.Bytes, p.Total = len(c.past), c.pastBytes, c.pastBytes
 	for _, i := range c.byName {
 		p.Total += i.fact.Size
 		switch {

@@ -214,12 +214,12 @@ func inAPlace(t *testing.T, dir *spool.Dir, home, backup vendor.Store) {
 			continue
 		}
 		r := settled[f.Name]
-		switch {
-		case r.State == spool.ReceiptUploaded:
+		switch r.State {
+		case spool.ReceiptUploaded:
 			if read(t, home, r.Key) != f.SHA256 {
 				t.Fatalf("%s: the bucket has other content than the receipt says", f.Name)
 			}
-		case r.State == spool.ReceiptBackuped:
+		case spool.ReceiptBackuped:
 			if read(t, backup, r.Backup) != f.SHA256 {
 				t.Fatalf("%s: the backup store has other content than the receipt says", f.Name)
 			}

@@ -116,7 +116,7 @@ func TestNewContent(t *testing.T) {
 		{Name: "l.m3u8", SHA256: "bb", Index: 50, State: spool.ReceiptUploaded},
 	}, "")
 	closed := spool.Fact{Type: spool.FactClosed, Kind: spool.KindSlice, Name: "a.ts", SHA256: "aa"}
-	if !c.add(closed) || c.byName["a.ts"].open() {
+	if !c.add(closed) || c.byName["a.ts"] != nil || !c.add(closed) {
 		t.Error("the receipt is not seen")
 	}
 	closed.SHA256 = "cc"
