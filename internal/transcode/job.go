@@ -20,8 +20,8 @@ const (
 // Job says what to make out of a folder. Its JSON form is what the service
 // hands to tapedeck-worker (docs/formats/job.md).
 type Job struct {
-	SID   string `json:"sid,omitempty"`
-	Input string `json:"input"` // folder with playlists and slices
+	SID   string `json:"sid,omitempty"` // which recording, where Input has several
+	Input string `json:"input"`         // folder with playlists and slices
 	Kind  string `json:"kind"`
 
 	// audioMix
@@ -59,7 +59,7 @@ type Report struct {
 // Run does a job. What the sink already has is not made again. The error is
 // about the whole; a user whose media cannot be used stands in the result.
 func Run(ctx context.Context, j Job, sink Sink, report func(Report)) (Result, error) {
-	rec, err := Open(j.Input)
+	rec, err := Open(j.Input, j.SID)
 	if err != nil {
 		return Result{}, err
 	}

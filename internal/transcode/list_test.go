@@ -67,14 +67,14 @@ func TestMissingSlices(t *testing.T) {
 	if err := os.Remove(all[1]); err != nil {
 		t.Fatal(err)
 	}
-	r, err := Open(dir)
+	r, err := Open(dir, "")
 	if err != nil || len(r.Missing) != 1 || r.Missing[0] != filepath.Base(all[1]) {
 		t.Fatalf("%v, %v", r.Missing, err)
 	}
 	if r.Length() != 26*sec {
 		t.Errorf("%v long", r.Length())
 	}
-	if _, err := Open(t.TempDir()); err == nil {
+	if _, err := Open(t.TempDir(), ""); err == nil {
 		t.Error("an empty folder is a recording")
 	}
 }

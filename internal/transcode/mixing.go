@@ -140,16 +140,17 @@ func (v *voice) decodeAAC(u unit) []float32 {
 
 // fit brings sound to the channels of the mix.
 func (v *voice) fit(pcm []float32, channels int) []float32 {
-	switch {
-	case channels == v.channels:
+	if channels == v.channels {
 		return pcm
-	case channels == 1:
+	}
+	switch channels {
+	case 1:
 		v.buf = v.buf[:0]
 		for _, x := range pcm {
 			v.buf = append(v.buf, x, x)
 		}
 		return v.buf
-	case channels == 2:
+	case 2:
 		v.buf = v.buf[:0]
 		for i := 0; i+1 < len(pcm); i += 2 {
 			v.buf = append(v.buf, (pcm[i]+pcm[i+1])/2)

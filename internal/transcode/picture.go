@@ -30,7 +30,6 @@ type survey struct {
 	n        int
 	codec    media.Codec
 	sps, pps []byte
-	w, h     int // largest upright size
 	rotate   int // of all, if same
 	same     bool
 	first    media.Time

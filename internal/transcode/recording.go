@@ -62,19 +62,20 @@ const maxPlaylist = 64 << 20
 
 // names of playlists: <stem>__uid_s_<uid>__uid_e_<type>.m3u8, <stem>.m3u8, either
 // with bak<n>_ after a fail-over (files.md 2).
-var userList = regexp.MustCompile(`^(?:bak\d+_)?(.+)__uid_s_([^/]+)__uid_e_([a-z0-9]+)\.m3u8$`)
+var userList = regexp.MustCompile(`^(?:bak\d+_)?(.+)__uid_s_([^/]+)__uid_e_([a-z0-9-]+)\.m3u8$`)
 var further = regexp.MustCompile(`^(?:screen\d*|video\d+)$`)
 var mixList = regexp.MustCompile(`^(?:bak\d+_)?(.+)\.m3u8$`)
 
-// Open reads the playlists of a folder and finds what each user has.
-func Open(dir string) (*Recording, error) {
+// Open reads the playlists of a folder and finds what each user has. Where the
+// folder has several recordings, sid says which; it may be empty.
+func Open(dir, sid string) (*Recording, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("transcode: %w", err)
 	}
 	r := &Recording{dir: dir}
 	for _, e := range entries {
-		if !e.Type().IsRegular() || !strings.HasSuffix(e.Name(), ".m3u8") {
+		if !e.Type().IsRegular() || !strings.HasSuffix(e.Name(), ".m3u8") || !strings.Contains(e.Name(), sid) {
 			continue
 		}
 		if err := r.takeList(e.Name()); err != nil {
@@ -114,14 +115,14 @@ func (r *Recording) takeList(name string) error {
 	} else if m := mixList.FindStringSubmatch(name); m != nil {
 		stem = m[1]
 	}
-	if kind == "av" {
-		return nil // a joint index lists what the two others list
+	if kind == "av" || strings.HasPrefix(kind, "av-") {
+		return nil // joint indexes list what the others list
 	}
 	if r.Stem == "" {
 		r.Stem = stem
 	}
 	if stem != r.Stem {
-		return fmt.Errorf("transcode: two recordings in one folder: %s and %s", r.Stem, stem)
+		return fmt.Errorf("transcode: two recordings in one folder, say which: %s and %s", r.Stem, stem)
 	}
 	f, err := os.Open(filepath.Join(r.dir, name))
 	if err != nil {

@@ -137,7 +137,7 @@ func TestUsersBecomeMP4s(t *testing.T) {
 
 // H.264 in one format is copied bit by bit: the same pictures come out.
 func TestPicturesAreCopied(t *testing.T) {
-	rec, err := Open(room(t))
+	rec, err := Open(room(t), "")
 	if err != nil {
 		t.Fatal(err)
 	}
