@@ -18,9 +18,11 @@ import (
 	"tapedeck/internal/obs"
 	"tapedeck/internal/recorder"
 	"tapedeck/internal/transcode"
+	"tapedeck/internal/webpage/jail"
 )
 
 func main() {
+	jail.Main() // a browser is shut in by this program, started under another name
 	dir := flag.String("dir", "", "spool folder of the recording")
 	job := flag.String("job", "", "folder of a job on a finished recording")
 	convert := flag.String("convert", "", "a job as JSON; its files go to the folder in the argument")

@@ -23,7 +23,7 @@ const playlistExt = ".m3u8"
 type names struct{ stem string }
 
 func newNames(plan session.Plan) names {
-	return names{stem: plan.SID + "_" + safeName(plan.CName)}
+	return names{stem: stemOf(plan)}
 }
 
 // composite returns the name of the one playlist of mix mode.

@@ -62,8 +62,7 @@ func (w *Worker) record(job link.Job, dir *spool.Dir) error {
 		return fmt.Errorf("recorder: open the spool: %w", err)
 	}
 	defer func() { _ = out.Close() }()
-	src := livekit.New(roomConfig(job, out, w.log))
-	mode, err := newMode(job, out, src, w)
+	src, mode, err := newWork(job, out, w)
 	if err != nil {
 		return errors.Join(err, out.Ended(spool.EndFault, false))
 	}
@@ -79,6 +78,17 @@ func (w *Worker) record(job link.Job, dir *spool.Dir) error {
 	}
 	w.tell(session.StatusStopped, reason)
 	return nil
+}
+
+// newWork makes what listens and what records.
+func newWork(job link.Job, out *Output, w *Worker) (channel.Source, Mode, error) {
+	if job.Plan.Mode == session.Web {
+		m, err := webOf(job, w.settings, out, w.log)
+		return webSource{m}, m, err
+	}
+	src := livekit.New(roomConfig(job, out, w.log))
+	mode, err := newMode(job, out, src, w)
+	return src, mode, err
 }
 
 func newMode(job link.Job, out *Output, src channel.Source, w *Worker) (Mode, error) {
@@ -111,10 +121,11 @@ func (r *recording) run() (reason string, cause error) {
 	case err := <-srcEnd:
 		reason, cause, srcGone = endReason(err), err, true
 	case err := <-modeEnd:
-		// A mode ends by itself only on a fault, such as a full disk.
+		// A mode ends by itself on a fault, such as a full disk; a page has more
+		// reasons.
 		r.closeIntake()
 		leave()
-		return spool.EndFault, errors.Join(err, <-srcEnd)
+		return faultReason(err), errors.Join(err, <-srcEnd)
 	case <-r.idleExpired(modeCtx):
 		reason = spool.EndIdle
 	}

@@ -23,6 +23,9 @@ func program(given string) (string, error) {
 	return "", errors.New("webpage: no Chromium on this machine: install Debian's package chromium")
 }
 
+// startURL is the empty page of the window: the browser has others of its own.
+const startURL = "about:blank"
+
 // flags are how the browser is started. The window fills the output, nothing
 // asks, nothing speaks to anybody but the page's servers.
 func flags(c Config) []string {
@@ -37,9 +40,9 @@ func flags(c Config) []string {
 		"--disable-client-side-phishing-detection", "--disable-component-extensions-with-background-pages", "--disable-default-apps", "--disable-extensions", "--disable-breakpad",
 		"--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding", "--disable-background-timer-throttling",
 		"--disable-quic", "--webrtc-ip-handling-policy=disable_non_proxied_udp", "--disable-hang-monitor",
-		"--disable-features=Translate,MediaRouter,OptimizationHints,AutofillServerCommunication,DialMediaRouteProvider,CalculateNativeWinOcclusion",
+		"--disable-features=Translate,MediaRouter,OptimizationHints,AutofillServerCommunication,DialMediaRouteProvider,CalculateNativeWinOcclusion,WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup,PreloadTopChromeWebUI",
 		"--password-store=basic", "--audio-buffer-size=1024", "--disk-cache-size=67108864", "--js-flags=--max-old-space-size=1024",
-		"about:blank",
+		startURL,
 	}
 }
 

@@ -57,10 +57,10 @@ func (p *Page) Load(ctx context.Context) error {
 		return err
 	}
 	defer p.dt.tell(session, "Network.disable", nil) // it costs for every packet
+	before := p.Windows.Commits()
 	if err := p.navigate(ctx, session, l); err != nil {
 		return err
 	}
-	before := p.Windows.Commits()
 	if err := l.wait(ctx); err != nil {
 		return err
 	}
@@ -126,17 +126,20 @@ func (l *loading) wait(ctx context.Context) error {
 	}
 }
 
-// painted waits for a picture after the first before ones.
+// painted waits until the page goes through two animation frames and there is a
+// picture after the first before ones.
 func (p *Page) painted(ctx context.Context, before int64) error {
+	ctx, cancel := context.WithTimeout(ctx, paintTime)
+	defer cancel()
+	const frames = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+	if err := p.dt.call(ctx, p.session, "Runtime.evaluate", params{"expression": frames, "awaitPromise": true}, nil); err != nil {
+		return fmt.Errorf("%w: %w", ErrBlank, err)
+	}
 	t := time.NewTicker(20 * time.Millisecond)
 	defer t.Stop()
-	patience := time.NewTimer(paintTime)
-	defer patience.Stop()
 	for p.Windows.Commits() == before {
 		select {
 		case <-t.C:
-		case <-patience.C:
-			return ErrBlank
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", ErrBlank, ctx.Err())
 		}
@@ -183,9 +186,9 @@ func (p *Page) mine() string {
 // stray closes windows that the page opens.
 func (p *Page) stray(m reply) {
 	t := decode[struct {
-		TargetInfo struct{ TargetID, Type string }
+		TargetInfo struct{ TargetID, Type, OpenerID string }
 	}](m).TargetInfo
-	if mine := p.mine(); mine != "" && t.Type == "page" && t.TargetID != mine {
+	if mine := p.mine(); t.Type == "page" && t.OpenerID == mine && mine != "" {
 		p.dt.tell("", "Target.closeTarget", params{"targetId": t.TargetID})
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"tapedeck/internal/outbound"
 	"tapedeck/internal/webpage/jail"
 )
@@ -44,7 +45,7 @@ func TestSmoke(t *testing.T) {
 		for {
 			select {
 			case <-tk.C:
-				p.Windows.Tick(time.Since(start))
+				p.Windows.Tick(mono())
 			case <-ctx.Done():
 				return
 			}
@@ -59,6 +60,12 @@ func TestSmoke(t *testing.T) {
 	default:
 		t.Error("not ready")
 	}
+	var ev struct{ Result struct{ Value any } }
+	_ = p.dt.call(t.Context(), p.session, "Runtime.evaluate", params{"expression": "document.visibilityState+' '+window.rafs+' '+innerWidth+'x'+innerHeight+' '+document.hasFocus()", "returnByValue": true}, &ev)
+	t.Log("page says", ev.Result.Value)
+	var win any
+	_ = p.dt.call(t.Context(), "", "Browser.getWindowForTarget", params{"targetId": p.target}, &win)
+	t.Log(win)
 	img := image.NewRGBA(image.Rect(0, 0, 1280, 720))
 	p.Windows.Redraw()
 	p.Windows.Draw(func(pix []byte, stride, x, y, w, h int) {
@@ -76,4 +83,10 @@ func TestSmoke(t *testing.T) {
 	cancel()
 	p.Close()
 	os.WriteFile("/tmp/h/chrome.log", out.Bytes(), 0o644)
+}
+
+func mono() time.Duration {
+	var t unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t)
+	return time.Duration(t.Nano())
 }

@@ -214,13 +214,13 @@ func (p *Page) firstPage(ctx context.Context) (string, error) {
 	defer t.Stop()
 	for {
 		var r struct {
-			TargetInfos []struct{ TargetID, Type string }
+			TargetInfos []struct{ TargetID, Type, URL string }
 		}
 		if err := p.dt.call(ctx, "", "Target.getTargets", nil, &r); err != nil {
 			return "", err
 		}
 		for _, i := range r.TargetInfos {
-			if i.Type == "page" {
+			if i.Type == "page" && i.URL == startURL {
 				return i.TargetID, nil
 			}
 		}

@@ -27,12 +27,9 @@ func (s *Server) Draw(paint Painter) bool {
 	layers := s.layers(r)
 	if one := sole(layers, r); one != nil {
 		a := one.area()
-		paint(one.buffer.pix(r.x0-a.x0, r.y0-a.y0), one.buffer.stride, r.x0, r.y0, r.x1-r.x0, r.y1-r.y0)
+		paint(one.shown.row(r.x0-a.x0, r.y0-a.y0), one.shown.w*4, r.x0, r.y0, r.x1-r.x0, r.y1-r.y0)
 	} else {
 		s.compose(layers, r, paint)
-	}
-	for c := range s.clients {
-		c.flush() // what was released
 	}
 	return true
 }
@@ -53,7 +50,7 @@ func (s *Server) layers(r rect) []*surface {
 			switch {
 			case y != x:
 				visit(y)
-			case x.buffer != nil && !x.area().and(r).empty():
+			case x.shown != nil && !x.area().and(r).empty():
 				out = append(out, x)
 			}
 		}
@@ -73,8 +70,8 @@ func sole(layers []*surface, r rect) *surface {
 	}
 	top := layers[len(layers)-1]
 	w, h := top.size()
-	opaque := top.buffer.format == formatXRGB || len(layers) == 1
-	if !opaque || top.area().and(r) != r || w != top.buffer.w || h != top.buffer.h {
+	opaque := top.shown.opaque || len(layers) == 1
+	if !opaque || top.area().and(r) != r || w != top.shown.w || h != top.shown.h {
 		return nil
 	}
 	return top
@@ -89,7 +86,7 @@ func (s *Server) compose(layers []*surface, r rect, paint Painter) {
 	pix := s.scratch[:w*h*4]
 	clear(pix)
 	for i, l := range layers {
-		l.blend(pix, r, i == 0 || l.buffer.format == formatXRGB)
+		l.blend(pix, r, i == 0 || l.shown.opaque)
 	}
 	paint(pix, w*4, r.x0, r.y0, w, h)
 }
@@ -100,16 +97,16 @@ func (s *surface) blend(pix []byte, r rect, opaque bool) {
 	a := s.area()
 	part := a.and(r)
 	w, h := s.size()
-	same := w == s.buffer.w && h == s.buffer.h
+	same := w == s.shown.w && h == s.shown.h
 	for y := part.y0; y < part.y1; y++ {
 		dst := pix[((y-r.y0)*(r.x1-r.x0)+part.x0-r.x0)*4:]
-		row := s.buffer.pix(0, (y-a.y0)*s.buffer.h/h)
+		row := s.shown.row(0, (y-a.y0)*s.shown.h/h)
 		if opaque && same {
 			copy(dst[:(part.x1-part.x0)*4], row[(part.x0-a.x0)*4:])
 			continue
 		}
 		for x := part.x0; x < part.x1; x++ {
-			src := row[(x-a.x0)*s.buffer.w/w*4:][:4]
+			src := row[(x-a.x0)*s.shown.w/w*4:][:4]
 			over(dst[(x-part.x0)*4:][:4], src, opaque)
 		}
 	}

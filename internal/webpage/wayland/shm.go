@@ -74,5 +74,5 @@ func (b *buffer) check() error {
 	return nil
 }
 
-// pix returns the memory from pixel x, y on.
-func (b *buffer) pix(x, y int) []byte { return b.pool.mem[b.off+y*b.stride+4*x:] }
+// row returns the memory from pixel x, y on.
+func (b *buffer) row(x, y int) []byte { return b.pool.mem[b.off+y*b.stride+4*x:] }

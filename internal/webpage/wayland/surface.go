@@ -41,7 +41,7 @@ type surface struct {
 		callbacks []uint32
 		feedback  []uint32
 	}
-	buffer    *buffer // what is seen; the browser does not touch it
+	shown     *picture // nil: nothing
 	callbacks []uint32
 	feedback  []uint32
 
@@ -57,32 +57,49 @@ type surface struct {
 	configured bool
 }
 
-// setBuffer replaces what is seen and gives the last picture back.
-func (s *surface) setBuffer(b *buffer) {
-	old := s.buffer
-	if b != nil {
-		b.pool.refs++
-	}
-	s.buffer = b
-	if old == nil {
+// picture is a surface's content in memory of our own: the browser gets its
+// buffers back at once, or it waits for them.
+type picture struct {
+	pix    []byte // B, G, R, A
+	w, h   int
+	opaque bool
+}
+
+// row returns the pixels from x, y on.
+func (p *picture) row(x, y int) []byte { return p.pix[(y*p.w+x)*4:] }
+
+// take copies what changed out of a buffer and gives the buffer back. No buffer
+// is no content.
+func (s *surface) take(b *buffer, changed rect) {
+	if b == nil {
+		s.shown = nil
 		return
 	}
-	if !old.gone && old != b {
-		old.c.event(old.id, 0) // wl_buffer.release
+	p := s.shown
+	if p == nil || p.w != b.w || p.h != b.h {
+		p = &picture{w: b.w, h: b.h, pix: make([]byte, b.w*b.h*4)}
+		s.shown, changed = p, rect{0, 0, b.w, b.h}
 	}
-	old.pool.release()
+	p.opaque = b.format == formatXRGB
+	changed = changed.and(rect{0, 0, b.w, b.h})
+	if n := (changed.x1 - changed.x0) * 4; n > 0 {
+		for y := changed.y0; y < changed.y1; y++ {
+			copy(p.row(changed.x0, y)[:n], b.row(changed.x0, y))
+		}
+	}
+	b.c.event(b.id, 0) // wl_buffer.release
 }
 
 // size returns how many pixels of the output the surface takes.
 func (s *surface) size() (w, h int) {
 	out := s.c.s.cfg.Scale
 	switch {
-	case s.buffer == nil:
+	case s.shown == nil:
 		return 0, 0
 	case s.view.w > 0:
 		return s.view.w * out, s.view.h * out
 	}
-	return s.buffer.w * out / s.scale, s.buffer.h * out / s.scale
+	return s.shown.w * out / s.scale, s.shown.h * out / s.scale
 }
 
 // origin returns where the surface's top left corner is on the output, and
@@ -161,7 +178,7 @@ func (c *client) commit(s *surface) {
 		if p.buffer != nil && p.buffer.gone {
 			p.buffer = nil
 		}
-		s.setBuffer(p.buffer)
+		s.take(p.buffer, s.inBuffer(p.damage, p.pixels))
 		if p.buffer != nil {
 			c.s.commits++
 		}
@@ -173,6 +190,16 @@ func (c *client) commit(s *surface) {
 		c.s.dirty(s.onOutput(p.damage, s.unit()).or(s.onOutput(p.pixels, 0)))
 	}
 	p.set, p.buffer, p.damage, p.pixels = false, nil, rect{}, rect{}
+}
+
+// inBuffer is what two kinds of damage cover of a buffer. A surface that is
+// scaled by a viewport is copied as a whole.
+func (s *surface) inBuffer(window, pixels rect) rect {
+	if s.view.w > 0 && !window.empty() {
+		return rect{0, 0, 16384, 16384}
+	}
+	k := s.scale
+	return pixels.or(rect{window.x0 * k, window.y0 * k, window.x1 * k, window.y1 * k})
 }
 
 // unit is how many pixels of the output a unit of the surface takes.
@@ -189,7 +216,7 @@ func (s *surface) onOutput(r rect, unit int) rect {
 	switch {
 	case unit > 0:
 		r = rect{r.x0 * unit, r.y0 * unit, r.x1 * unit, r.y1 * unit}
-	case w != s.buffer.w || h != s.buffer.h:
+	case w != s.shown.w || h != s.shown.h:
 		r = rect{0, 0, w, h}
 	}
 	return rect{r.x0 + a.x0, r.y0 + a.y0, r.x1 + a.x0, r.y1 + a.y0}.and(a)
