@@ -55,7 +55,24 @@ func Create(root, sid string) (*Dir, error) {
 			return nil, fault("create the folder of "+sid, err)
 		}
 	}
-	return d, nil
+	return d, d.makeReceipts()
+}
+
+// makeReceipts makes receipts.log with the room reserved in it: when the disk
+// is full before the first receipt, receipts are what lets files go.
+func (d *Dir) makeReceipts() error {
+	path := filepath.Join(d.Path(), receiptsName)
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	l, err := openLines(path)
+	if errors.Is(err, ErrBusy) {
+		return nil // somebody ships already
+	}
+	if err != nil {
+		return err
+	}
+	return l.close()
 }
 
 // Open returns the folder of recording sid, or ErrNotFound.

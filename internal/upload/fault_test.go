@@ -28,6 +28,13 @@ import (
 const childEnv = "TAPEDECK_SHIP_CHILD"
 
 func TestMain(m *testing.M) {
+	if arg := os.Getenv(fullEnv); arg != "" {
+		if err := liveFull(arg); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		return
+	}
 	if arg := os.Getenv(powerEnv); arg != "" {
 		fmt.Fprintln(os.Stderr, livePower(arg))
 		os.Exit(1)
