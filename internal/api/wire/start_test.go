@@ -272,26 +272,92 @@ func TestOtherModes(t *testing.T) {
 }
 
 func FuzzDecodeStart(f *testing.F) {
-	f.Add([]byte(options(transcoding(`"mixedVideoLayout":3,"layoutConfig":[{"x_axis":0,"y_axis":0,"width":1,"height":1}]`))))
+	f.Add([]byte(options(transcoding(`"mixedVideoLayout":3,"layoutConfig":[{"x_axis":0,"y_axis":0,"width":1,"height":1}],"tapedeck":{"userLabels":true,"watermark":{"image_url":"https://a/b.png","x_axis":0,"y_axis":0,"width":0.1,"height":0.1}}`))))
 	f.Add([]byte(options(recording(`"subscribeAudioUids":["#allstream#"],"unSubscribeVideoUids":["33"],"privateParams":"{}"`))))
+	f.Add([]byte(options(`"extensionServiceConfig":{"extensionServices":[{"serviceName":"web_recorder_service","serviceParam":{"url":"https://a.b/c","audioProfile":0,"videoWidth":1280,"videoHeight":720,"maxRecordingHour":3,"VideoBitrate":1500}},{"serviceName":"rtmp_publish_service","serviceParam":{"outputs":[{"rtmpUrl":"rtmp://a/b"}]}}]}`)))
+	f.Add([]byte(options(`"snapshotConfig":{"fileType":["jpg"],"captureInterval":5},"recordingFileConfig":{"avFileType":["hls"]}`)))
+	f.Add([]byte(options(recording(`"streamTypes":0,"streamMode":"original"`) + `,"appsCollection":{"combinationPolicy":"postpone_transcoding"},"transcodeOptions":{"transConfig":{"transMode":"audioMix"},"container":{"format":"m4a"},"audio":{"bitrate":"64000"}}`)))
+	f.Add([]byte(options(recording(`"decryptionMode":7,"secret":"s","salt":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="`))))
 	f.Add([]byte(`{"storageConfig":{"vendor":11,"region":0,"bucket":"b","accessKey":"a","secretKey":"s","extensionParams":{"endpoint":"http://[::1]:9000"}}}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		for _, mode := range []session.Mode{session.Mix, session.Individual, session.Web} {
-			s, err := rules.Start(Call{Mode: mode, Scene: 0}, raw)
-			if err != nil {
-				if why := reason("Start", err); len(why) > 120 || strings.ContainsFunc(why, func(r rune) bool { return r < ' ' || r > '~' }) {
-					t.Fatalf("reason %q", why)
+		for i, mode := range rules.Table.Modes {
+			for _, ext := range []bool{false, true} {
+				call := Call{Mode: mode, Scene: i % 3, Extensions: ext, MaxOutputs: i}
+				s, err := rules.Start(call, raw)
+				checkReason(t, err)
+				if err == nil {
+					checkPlan(t, s)
 				}
+			}
+		}
+	})
+}
+
+// checkReason holds of every refusal: its text is short and plain.
+func checkReason(t *testing.T, err error) {
+	t.Helper()
+	if why := reason("Start", err); len(why) > 120 || strings.ContainsFunc(why, func(r rune) bool { return r < ' ' || r > '~' }) {
+		t.Fatalf("reason %q", why)
+	}
+}
+
+func FuzzDecodeUpdate(f *testing.F) {
+	f.Add([]byte(`{"streamSubscribe":{"audioUidList":{"subscribeAudioUids":["21"]},"videoUidList":{"unsunscribeVideoUids":["9"]}}}`))
+	f.Add([]byte(`{"webRecordingConfig":{"onhold":true},"rtmpPublishConfig":{"outputs":[{"rtmpUrl":"rtmps://a/b"}]}}`))
+	f.Add([]byte(options("")))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		for _, plan := range []session.Plan{
+			{Mode: session.Mix, Streams: session.Both, Push: 1}, {Mode: session.Individual, Streams: session.AudioOnly},
+			{Mode: session.Web, Streams: session.Both, Push: 2}, {Mode: session.Raw, Streams: session.VideoOnly},
+		} {
+			u, err := rules.Update(Call{Extensions: plan.Push > 0}, plan, raw)
+			checkReason(t, err)
+			if err != nil {
 				continue
 			}
-			checkPlan(t, s)
+			if u.Subscription == nil && u.OnHold == nil && u.Push == nil && u.Target == nil {
+				t.Fatalf("%q updates nothing", raw)
+			}
+			if len(u.Push) > max(1, plan.Push) || u.Subscription != nil && plan.Mode == session.Web {
+				t.Fatalf("%q: %+v", raw, u)
+			}
 		}
-		if _, err := rules.Update(Call{}, session.Plan{Mode: session.Mix, Streams: session.Both}, raw); err == nil && len(raw) < 10 {
-			t.Fatalf("%q updates something", raw)
+	})
+}
+
+func FuzzDecodeLayout(f *testing.F) {
+	f.Add([]byte(`{"mixedVideoLayout":3,"layoutConfig":[{"uid":"1","x_axis":0,"y_axis":0,"width":1,"height":1,"alpha":0.5,"render_mode":1}],"backgroundConfig":[{"uid":"1","image_url":"https://a/b.jpg"}]}`))
+	f.Add([]byte(`{"mixedVideoLayout":100,"maxResolutionUid":"7","backgroundColor":"#010203","backgroundImage":"http://a/b"}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		for _, ext := range []bool{false, true} {
+			l, err := rules.Layout(Call{Extensions: ext}, raw)
+			checkReason(t, err)
+			if err == nil && (len(l.Regions) > 17 || l.Kind == 100 && !ext || (l.Kind == layoutCustom) != (len(l.Regions) > 0) || len(l.Background) != 7) {
+				t.Fatalf("%q: %+v", raw, l)
+			}
 		}
-		_, _ = rules.Stop(raw)
-		if l, err := rules.Layout(Call{}, raw); err == nil && len(l.Regions) > 17 {
-			t.Fatal("too many regions")
+	})
+}
+
+func FuzzDecodeStop(f *testing.F) {
+	f.Add([]byte(`{"async_stop":true,"region":"CN"}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		async, err := rules.Stop(raw)
+		checkReason(t, err)
+		if async && err != nil {
+			t.Fatalf("%q", raw)
+		}
+	})
+}
+
+func FuzzDecodeEnvelope(f *testing.F) {
+	f.Add([]byte(`{"cname":"a","uid":"1","clientRequest":{"a":[1,{"b":null}]}}`))
+	f.Add([]byte(`{"uid":"4294967296","cname":"\u0041","clientRequest":{}}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		env, err := rules.Envelope(raw)
+		checkReason(t, err)
+		if err == nil && (env.CName == "" || env.UID == 0 || env.UIDText == "" || env.Options.Kind() != '{') {
+			t.Fatalf("%q: %+v", raw, env)
 		}
 	})
 }
@@ -300,9 +366,15 @@ func FuzzDecodeStart(f *testing.F) {
 func checkPlan(t *testing.T, s Start) {
 	t.Helper()
 	p := s.Plan
-	bad := p.MaxIdle < 5*time.Second || p.MaxIdle > 720*time.Hour || p.Streams < 0 || p.Streams > 2 ||
+	bad := p.Page == nil && (p.MaxIdle < 5*time.Second || p.MaxIdle > 720*time.Hour) || p.Streams < 0 || p.Streams > 2 ||
 		(p.Mode == session.Mix) != (p.Mixing != nil) || p.Mode == session.Individual && p.MP4 ||
 		len(s.Target.Prefix) > 128 || p.FilePrefix != s.Target.Prefix || strings.Contains(s.Target.Bucket, "/")
+	bad = bad || (p.Mode == session.Web) != (p.Page != nil) || p.Push != len(s.Private.Push) || p.MP3 && p.Mode != session.Raw ||
+		p.Snapshot != nil && (p.Snapshot.Interval < 5*time.Second || p.Snapshot.Interval > time.Hour) ||
+		(p.Encryption != 0) != (s.Private.MediaSecret != "") || p.Postponed != nil && p.Mode != session.Individual
+	if g := p.Page; g != nil {
+		bad = bad || g.Width*g.Height > maxArea || g.Width < 240 || g.Height < 240 || g.Bitrate < 50 || g.FPS < 5 || s.Private.PageURL == ""
+	}
 	if m := p.Mixing; m != nil {
 		bad = bad || m.Width < 2 || m.Height < 2 || m.Width*m.Height > maxArea || m.Bitrate < 1 || m.Bitrate > 6500
 		for _, r := range m.Layout.Regions {
