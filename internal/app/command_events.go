@@ -139,7 +139,7 @@ func printHooks(out io.Writer, list []hook) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "ENDPOINT\tAPP\tURL\tNODE\tWAITING\tTRIES\tBEHIND")
 	for _, h := range list {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\n", h.Endpoint, h.App, h.URL, h.Node, h.Waiting, h.Tries, h.Behind)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%v\n", h.Endpoint, h.App, h.URL, h.Node, h.Waiting, h.Tries, h.Behind)
 	}
 	return w.Flush()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"tapedeck/internal/config"
 	"tapedeck/internal/ledger"
@@ -27,6 +28,10 @@ func webhooks(app string, all []config.Webhook) []notify.Endpoint {
 	return out
 }
 
+// lastWords bounds what a clean stop waits for webhooks of recordings that it
+// has just ended.
+const lastWords = 3 * time.Second
+
 // startEvents opens the outbox and begins to deliver what is in it.
 func (a *App) startEvents(ctx context.Context) error {
 	var errs []error
@@ -48,14 +53,20 @@ func (a *App) startEvents(ctx context.Context) error {
 	}
 	a.hooks = notify.Config{
 		Store: a.outbox, Node: id, Endpoints: a.accounts.Webhooks, Policy: policy, Log: a.log,
-		Metrics: notify.NewMetrics(),
-		Unseal:  func(sid string, sealed []byte) ([]byte, error) { return a.ring.Open(eventKey(sid), sealed) },
+		Metrics: notify.NewMetrics(), Solo: a.cfg.NATS.URL == "",
+		Unseal: func(sid string, sealed []byte) ([]byte, error) { return a.ring.Open(eventKey(sid), sealed) },
 	}
 	d, err := notify.Start(ctx, a.hooks)
 	if err != nil {
 		return err
 	}
-	a.onStop(func(context.Context) error { d.Close(); return nil })
+	a.onStop(func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, lastWords)
+		defer cancel()
+		d.Drain(ctx)
+		d.Close()
+		return nil
+	})
 	operatorEvents{outbox: a.outbox, endpoints: a.accounts.Webhooks, hooks: a.hooks}.routes(a.operator)
 	return nil
 }

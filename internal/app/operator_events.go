@@ -190,23 +190,23 @@ type hook struct {
 	Endpoint string `json:"endpoint"`
 	URL      string `json:"url"`
 	Node     string `json:"node"`    // that delivers; empty: none at the moment
-	Behind   uint64 `json:"behind"`  // entries of the whole outbox that it has not looked at
-	Waiting  int    `json:"waiting"` // events that it has looked at and not delivered
+	Behind   bool   `json:"behind"`  // there are events that nobody has looked at for it
+	Waiting  int    `json:"waiting"` // events that were looked at and not delivered
 	Tries    int    `json:"tries"`   // most failed attempts of any of these
 }
 
 func (o operatorEvents) status(ctx context.Context) ([]hook, error) {
-	tail, err := o.outbox.Tail(ctx)
-	if err != nil {
-		return nil, err
-	}
 	out := []hook{}
 	for _, ep := range o.endpoints() {
+		tail, err := o.outbox.Tail(ctx, ep.App)
+		if err != nil {
+			return nil, err
+		}
 		p, _, err := o.outbox.Position(ctx, ep.ID())
 		if err != nil {
 			return nil, err
 		}
-		h := hook{App: ep.App, Endpoint: ep.ID(), URL: ep.Place(), Node: p.Holder, Waiting: len(p.Open), Behind: tail - min(tail, p.Head)}
+		h := hook{App: ep.App, Endpoint: ep.ID(), URL: ep.Place(), Node: p.Holder, Waiting: len(p.Open), Behind: p.Head < tail}
 		for _, e := range p.Open {
 			h.Tries = max(h.Tries, e.Tries)
 		}

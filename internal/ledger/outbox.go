@@ -148,9 +148,19 @@ func (b *Outbox) KeepMarks(ctx context.Context, e notify.Event) error {
 }
 
 // Tail implements notify.Store.
-func (b *Outbox) Tail(ctx context.Context) (uint64, error) {
+func (b *Outbox) Tail(ctx context.Context, app string) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	if app != "" {
+		m, err := b.events.GetLastMsgForSubject(ctx, eventSubject(app, "*"))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, fmt.Errorf("ledger: look at the outbox: %w", err)
+		}
+		return m.Sequence, nil
+	}
 	info, err := b.events.Info(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("ledger: look at the outbox: %w", err)

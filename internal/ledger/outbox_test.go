@@ -56,8 +56,10 @@ func TestOutboxOrder(t *testing.T) {
 	if _, err := b2.Entry(t.Context(), last+1); !errors.Is(err, notify.ErrGone) {
 		t.Errorf("an entry that is not there: %v", err)
 	}
-	if tail, err := b.Tail(t.Context()); err != nil || tail != last {
-		t.Error(tail, err)
+	for app, want := range map[string]uint64{"": last, "app 1": last, "another": 0} {
+		if tail, err := b.Tail(t.Context(), app); err != nil || tail != want {
+			t.Error(app, tail, err)
+		}
 	}
 }
 

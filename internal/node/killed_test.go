@@ -187,7 +187,7 @@ func (k *killed) begin(ctx context.Context) error {
 // finish waits until everything is delivered.
 func (k *killed) finish(ctx context.Context, ended []string) error {
 	for {
-		tail, err := k.box.Tail(ctx)
+		tail, err := k.box.Tail(ctx, "")
 		if err != nil {
 			return err
 		}

@@ -114,15 +114,23 @@ func (n *Node) recoverRecord(ctx context.Context, rec ledger.Record) {
 	if known, err := n.closed(rec.SID); known || err != nil {
 		return
 	}
+	const reason = "its spool folder is gone"
+	young := rec.State == session.Starting && n.now().Sub(rec.Created) < n.cfg.times.lost
+	if !young {
+		if err := n.tellLost(ctx, rec, reason); err != nil {
+			n.log.Warn("a record of ours without a spool folder stays as it is: its caller cannot be told now", "sid", rec.SID, "error", err)
+			return
+		}
+	}
 	_, err := n.cfg.Ledger.Update(ctx, rec.SID, func(r *ledger.Record) error {
 		if r.Node != n.id {
 			return errNotOurs
 		}
-		if r.State == session.Starting && n.now().Sub(r.Created) < n.cfg.times.lost {
+		if young {
 			r.Node = "" // the sweep places it anew
 			return nil
 		}
-		r.Reason = "its spool folder is gone"
+		r.Reason = reason
 		return r.SetState(session.Failed, session.StatusAbnormal)
 	})
 	if err != nil {

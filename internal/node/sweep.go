@@ -124,11 +124,16 @@ func (n *Node) takeStray(ctx context.Context, rec ledger.Record, now time.Time) 
 	if now.Sub(rec.Created) < n.cfg.times.lost {
 		return
 	}
+	reason := "no node took it: " + cause.Error()
+	if err := n.tellLost(ctx, rec, reason); err != nil {
+		n.log.Warn("a recording that no node took fails later: its caller cannot be told now", "sid", rec.SID, "error", err)
+		return
+	}
 	_, err := n.cfg.Ledger.Update(ctx, rec.SID, func(r *ledger.Record) error {
 		if r.Node != "" {
 			return errNotOurs
 		}
-		r.Reason = "no node took it: " + cause.Error()
+		r.Reason = reason
 		return r.SetState(session.Failed, session.StatusAbnormal)
 	})
 	if err == nil {

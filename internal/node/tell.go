@@ -315,3 +315,27 @@ func (k *keeper) minutes(ctx context.Context) {
 		}
 	}
 }
+
+// tellLost tells the end of a recording that nobody looks after and that has
+// nothing to be told of.
+func (n *Node) tellLost(ctx context.Context, rec ledger.Record, why string) error {
+	if n.cfg.Events.Outbox == nil {
+		return nil
+	}
+	if told, _ := n.cfg.Events.Wanted(rec.App); !told {
+		return nil
+	}
+	last, rev, err := n.cfg.Events.Outbox.Last(ctx, rec.App, rec.SID)
+	if err != nil {
+		return err
+	}
+	d := derive.New(derive.Recording{Plan: rec.Plan}, last)
+	d.GivenUp(why, n.now())
+	d.Exit(derive.End{Failed: true}, n.now())
+	for _, e := range d.Take() {
+		if rev, err = n.cfg.Events.Outbox.Append(ctx, e, rev); err != nil {
+			return err // what was written is known the next time
+		}
+	}
+	return nil
+}

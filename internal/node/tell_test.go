@@ -249,3 +249,26 @@ func TestToldOfPage(t *testing.T) {
 		t.Errorf("told %v, want %v", got, want)
 	}
 }
+
+// A recording that no node took fails, and its caller hears of it once.
+func TestToldOfStray(t *testing.T) {
+	b, o := tellingBench(t, sane)
+	b.open()
+	b.mintOK.Store(false)
+	sid := b.claim()
+	b.clock.ahead.Add(int64(2 * time.Hour))
+	o.set(func(o *box) { o.down = true })
+	b.node.sweep(t.Context())
+	if r := b.get(sid); r.State == session.Failed {
+		t.Error("it failed and nobody was told")
+	}
+	o.set(func(o *box) { o.down = false })
+	b.node.sweep(t.Context())
+	b.node.sweep(t.Context())
+	if r := b.get(sid); r.State != session.Failed {
+		t.Errorf("it is %s", r.State)
+	}
+	if got, want := o.told(sid), []notify.Type{1, 11}; !slices.Equal(got, want) {
+		t.Errorf("told %v, want %v", got, want)
+	}
+}

@@ -145,6 +145,7 @@ func (c *courier) take(e Entry, o Open) {
 // position could not be saved for long, another node may have taken over.
 func (c *courier) launch(ctx context.Context) {
 	if time.Since(c.saved) > c.cfg.times.lease*3/4 {
+		c.dirty = true // it is saved first
 		return
 	}
 	for c.running < c.ep.concurrency() {

@@ -46,10 +46,15 @@ func (m *memory) put(e Event) {
 	m.grown = make(chan struct{})
 }
 
-func (m *memory) Tail(context.Context) (uint64, error) {
+func (m *memory) Tail(_ context.Context, app string) (tail uint64, _ error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return uint64(len(m.entries)), nil
+	for _, e := range m.entries {
+		if app == "" || e.Event.App == app {
+			tail = e.Place
+		}
+	}
+	return tail, nil
 }
 
 func (m *memory) Follow(ctx context.Context, app, _ string, after uint64, use func(Entry)) error {
@@ -462,6 +467,24 @@ func TestHangingEndpoint(t *testing.T) {
 	if n := len(slow.all()); n != 0 {
 		t.Errorf("the hanging one answered %d", n)
 	}
+}
+
+// A clean stop lets go of nothing that can be delivered, and waits for nobody who
+// takes nothing.
+func TestDrain(t *testing.T) {
+	r, dead := newReceiver(t, false), newReceiver(t, false)
+	dead.will(func(webhook.Notice, http.ResponseWriter, *http.Request) int { return 500 })
+	other := dead.endpoint()
+	other.App = "app2"
+	p := newPost(t, nil, r.endpoint(), other)
+	p.putMany(t, []string{"a", "b"}, 30)
+	e := numbered(t, "c", 0)
+	e.App = "app2"
+	p.store.put(e)
+	eventually(t, "the dead one is tried", func() bool { return len(dead.all()) > 1 })
+	p.Drain(t.Context())
+	p.Close()
+	r.inOrder(t, []string{"a", "b"}, 30)
 }
 
 // Two nodes: one delivers; when it dies the other one goes on where it was.

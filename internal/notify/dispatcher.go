@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +26,8 @@ type Config struct {
 	Now     func() time.Time
 	Metrics *Metrics     // nil: none
 	Log     *slog.Logger // nil: none
+	// Solo: no other node delivers, so none has to be shown that this one lives.
+	Solo bool
 
 	times times
 }
@@ -77,6 +80,9 @@ func (c Config) withDefaults() Config {
 		c.Unseal = func(string, []byte) ([]byte, error) { return nil, errors.New("notify: no key") }
 	}
 	c.times = c.times.withDefaults()
+	if c.Solo {
+		c.times.beat = max(c.times.beat, time.Minute)
+	}
 	return c
 }
 
@@ -126,6 +132,24 @@ func (d *Dispatcher) Close() {
 	d.done.Wait()
 }
 
+// Drain waits until everything that is in the outbox now was delivered, or ctx
+// ends. What an endpoint does not take stays for later.
+func (d *Dispatcher) Drain(ctx context.Context) {
+	for _, ep := range d.cfg.Endpoints() {
+		tail, err := d.cfg.Store.Tail(ctx, ep.App)
+		for err == nil {
+			p, _, err := d.cfg.Store.Position(ctx, ep.ID())
+			failing := slices.ContainsFunc(p.Open, func(o Open) bool { return o.Tries > 0 })
+			if err != nil || failing || p.Holder != d.cfg.Node || (p.Head >= tail && len(p.Open) == 0) {
+				break
+			}
+			if !pass(ctx, d.cfg.times.save/4) {
+				return
+			}
+		}
+	}
+}
+
 // introduce gives a new endpoint its position: behind everything that was
 // there before it. It reports whether the endpoint is new.
 func (d *Dispatcher) introduce(ctx context.Context, ep Endpoint) (bool, error) {
@@ -133,7 +157,7 @@ func (d *Dispatcher) introduce(ctx context.Context, ep Endpoint) (bool, error) {
 	if err != nil || p.V != 0 {
 		return false, err
 	}
-	tail, err := d.cfg.Store.Tail(ctx)
+	tail, err := d.cfg.Store.Tail(ctx, "")
 	if err != nil {
 		return false, err
 	}

@@ -8,8 +8,9 @@ import (
 
 // Store keeps events and what became of them. The ledger implements it.
 type Store interface {
-	// Tail returns the place of the newest entry of all.
-	Tail(ctx context.Context) (uint64, error)
+	// Tail returns the place of the newest event of an app, or of the newest
+	// entry of all if app is empty; 0 if there is none.
+	Tail(ctx context.Context, app string) (uint64, error)
 	// Follow gives the entries for an endpoint of an app behind the place
 	// after to use, in order, those to come as well, until ctx ends.
 	Follow(ctx context.Context, app, endpoint string, after uint64, use func(Entry)) error
