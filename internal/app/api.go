@@ -34,7 +34,7 @@ func (a *App) startAPI(context.Context) error {
 			_, err := upload.OpenStore(t, storageRules(app, policy))
 			return err
 		},
-		Observe: observe,
+		Observe: observe, Sources: sources(a.cfg),
 	})
 	return a.listen(beside(handler, map[string]http.Handler{
 		"/healthz": http.HandlerFunc(a.health.Live),

@@ -29,6 +29,8 @@ type Config struct {
 	Mix      Mix       `koanf:"mix"`
 	Accounts []Account `koanf:"accounts"`
 
+	WebhookSources []string `koanf:"webhook_sources"` // addresses that webhooks come from, of all nodes, as receivers see them; empty: those of this machine
+
 	Dev *bool `koanf:"development"` // run the development account and LiveKit server; absent: if no account is configured
 }
 

@@ -56,6 +56,11 @@ func (c Config) Validate() error {
 			bad(fmt.Sprintf("egress.allow[%d]", i), "%q is not a CIDR range such as 10.0.0.0/8", a)
 		}
 	}
+	for i, a := range c.WebhookSources {
+		if _, err := netip.ParseAddr(a); err != nil {
+			bad(fmt.Sprintf("webhook_sources[%d]", i), "%q is not an IP address", a)
+		}
+	}
 	c.validateEdge(bad)
 	c.validateStorage(bad)
 	c.validateAccounts(bad)
