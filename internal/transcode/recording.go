@@ -3,7 +3,7 @@
 // playlists and slices of a folder, keeps what can be kept without encoding it
 // again, and puts everything on the recording's own timeline, gaps included.
 // Memory does not grow with the length of a recording. Only tapedeck-worker
-// links it (docs/adr/0009-postponed-work.md).
+// links it (docs/adr/0011-postponed-work.md).
 package transcode
 
 import (
