@@ -66,6 +66,9 @@ func Check(c config.Config, w io.Writer) error {
 			for vendor, e := range p.Storage.Endpoints {
 				line("    store", "vendor %s goes to %s", vendor, e)
 			}
+			for _, w := range p.Webhooks {
+				line("    told", "%s", w)
+			}
 		}
 	}
 	if _, werr := io.WriteString(w, b.String()); werr != nil {
