@@ -57,13 +57,14 @@ type Person struct {
 
 // Video describes one layer.
 type Video struct {
-	Codec media.Codec `json:"codec"` // H264 or VP8
-	W     int         `json:"w"`     // pixels
-	H     int         `json:"h"`
-	Kbps  int         `json:"kbps"`
+	Codec   media.Codec `json:"codec"` // H264, VP8, VP9 or AV1
+	W       int         `json:"w"`     // pixels
+	H       int         `json:"h"`
+	Kbps    int         `json:"kbps"`
+	Profile string      `json:"profile,omitempty"` // of H264: "" = baseline, or "high"
 }
 
-// Clip is one encoded loop on disk: H.264 as Annex B (.h264), VP8 as IVF (.ivf),
+// Clip is one encoded loop on disk: H.264 as Annex B (.h264), the others as IVF (.ivf),
 // Opus as Ogg with one packet a page (.ogg).
 type Clip struct {
 	Path  string
@@ -115,7 +116,7 @@ func (p Person) validate() error {
 		return fmt.Errorf("clips: uid %d has neither picture nor sound", p.UID)
 	}
 	for _, v := range p.Video {
-		if v.Codec != media.H264 && v.Codec != media.VP8 {
+		if _, known := recipe(v); !known {
 			return fmt.Errorf("clips: uid %d: no recipe for codec %s", p.UID, v.Codec)
 		}
 		if v.Codec != p.Video[0].Codec || v.W < 16 || v.H < 16 || v.W%2 != 0 || v.H%2 != 0 || v.Kbps <= 0 {
@@ -169,7 +170,7 @@ func describe(dir string, p Person) Set {
 	s := Set{Person: p}
 	for i, v := range p.Video {
 		ext := ".h264"
-		if v.Codec == media.VP8 {
+		if v.Codec != media.H264 {
 			ext = ".ivf"
 		}
 		s.Layers = append(s.Layers, Clip{

@@ -99,12 +99,32 @@ func sound(tone int) string {
 
 func videoArgs(v Video) []string {
 	kbps := strconv.Itoa(v.Kbps) + "k"
-	common := []string{"-g", strconv.Itoa(GOP), "-keyint_min", strconv.Itoa(GOP), "-b:v", kbps, "-maxrate", kbps, "-pix_fmt", "yuv420p", "-threads", "1"}
-	if v.Codec == media.VP8 {
-		return append([]string{"-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-auto-alt-ref", "0", "-bufsize", kbps, "-f", "ivf"}, common...)
+	args, _ := recipe(v)
+	return append(args, "-g", strconv.Itoa(GOP), "-keyint_min", strconv.Itoa(GOP), "-b:v", kbps, "-maxrate", kbps, "-pix_fmt", "yuv420p", "-threads", "1")
+}
+
+// recipe is how ffmpeg encodes a layer, as far as it depends on the codec.
+func recipe(v Video) (args []string, known bool) {
+	kbps := strconv.Itoa(v.Kbps) + "k"
+	profile := "baseline"
+	switch {
+	case v.Codec == media.H264 && v.Profile == "high":
+		profile = "high"
+	case v.Profile != "":
+		return nil, false
 	}
-	return append([]string{
-		"-c:v", "libx264", "-preset", "superfast", "-tune", "zerolatency", "-profile:v", "baseline", "-bf", "0", "-sc_threshold", "0",
-		"-bufsize", strconv.Itoa(v.Kbps/2) + "k", "-x264-params", "slices=1:sliced-threads=0", "-f", "h264",
-	}, common...)
+	switch v.Codec {
+	case media.VP8:
+		return []string{"-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-auto-alt-ref", "0", "-bufsize", kbps, "-f", "ivf"}, true
+	case media.VP9:
+		return []string{"-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-lag-in-frames", "0", "-bufsize", kbps, "-f", "ivf"}, true
+	case media.AV1:
+		return []string{"-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "8", "-lag-in-frames", "0", "-bufsize", kbps, "-f", "ivf"}, true
+	case media.H264:
+		return []string{
+			"-c:v", "libx264", "-preset", "superfast", "-tune", "zerolatency", "-profile:v", profile, "-bf", "0", "-sc_threshold", "0",
+			"-bufsize", strconv.Itoa(v.Kbps/2) + "k", "-x264-params", "slices=1:sliced-threads=0", "-f", "h264",
+		}, true
+	}
+	return nil, false
 }

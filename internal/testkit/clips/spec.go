@@ -13,10 +13,10 @@ func (s Set) Spec() (publish.Spec, error) {
 	for _, l := range s.Layers {
 		var c *publish.Clip
 		var err error
-		if l.Codec == media.VP8 {
-			c, err = publish.LoadIVF(l.Path)
-		} else {
+		if l.Codec == media.H264 {
 			c, err = publish.LoadH264(l.Path, FPS)
+		} else {
+			c, err = publish.LoadIVF(l.Path)
 		}
 		if err != nil {
 			return spec, fmt.Errorf("clips: %w", err)
