@@ -35,6 +35,13 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if arg := os.Getenv(manyEnv); arg != "" {
+		if err := liveMany(arg); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if arg := os.Getenv(powerEnv); arg != "" {
 		fmt.Fprintln(os.Stderr, livePower(arg))
 		os.Exit(1)
