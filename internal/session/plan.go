@@ -3,7 +3,10 @@
 // imports the standard library only and does no I/O.
 package session
 
-import "time"
+import (
+	"log/slog"
+	"time"
+)
 
 // Mode is the path segment {mode} of the REST API.
 type Mode string
@@ -84,6 +87,15 @@ type Private struct {
 	PageURL     string   `json:"pageUrl,omitempty"`     // web mode: may carry a login
 	Push        []string `json:"push,omitempty"`        // rtmp or rtmps URLs: carry stream keys
 }
+
+// String, GoString and LogValue keep what is private out of messages and logs.
+func (p Private) String() string { return "(private)" }
+
+// GoString implements fmt.GoStringer.
+func (p Private) GoString() string { return p.String() }
+
+// LogValue implements slog.LogValuer.
+func (p Private) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
 // Snapshot is snapshotConfig (rest-api.md 3.6).
 type Snapshot struct {

@@ -30,3 +30,11 @@ func TestTargetForm(t *testing.T) {
 		t.Errorf("%s tells a credential", text)
 	}
 }
+
+// What is private is in no message, by whatever way it is printed.
+func TestPrivateIsNotPrinted(t *testing.T) {
+	p := Private{MediaSecret: "hide-a", PageURL: "hide-b", Push: []string{"hide-c"}, MediaSalt: []byte("hide-d")}
+	if text := fmt.Sprintf("%v %+v %#v %s %v", p, p, p, p.LogValue(), struct{ P Private }{p}); strings.Contains(text, "hide") || strings.Contains(text, "104 105") {
+		t.Error(text)
+	}
+}

@@ -68,21 +68,22 @@ func looseScene(options jsontext.Value) int {
 	return 0
 }
 
-// resolve makes the result. err is what was wrong already.
+// resolve makes the result. err is what was wrong already; then there is nothing
+// but the scene.
 func (o *acquireOptions) resolve(err error) Acquire {
-	a := Acquire{Scene: o.Scene, ExpiredHour: o.ExpiredHour, Err: err}
-	if err != nil {
-		return a
+	region, ok := resource.Affinity(o.Affinity)
+	if err == nil && !ok {
+		err = bad("regionAffinity")
 	}
-	var known bool
-	if a.Region, known = resource.Affinity(o.Affinity); !known {
-		a.Err = bad("regionAffinity")
-	}
-	if o.Region != "" {
-		if a.Region, known = resource.ParseRegion(o.Region); !known {
-			a.Err = bad("region")
+	if err == nil && o.Region != "" {
+		if region, ok = resource.ParseRegion(o.Region); !ok {
+			err = bad("region")
 		}
 	}
+	if err != nil {
+		return Acquire{Scene: o.Scene, Err: err}
+	}
+	a := Acquire{Region: region, Scene: o.Scene, ExpiredHour: o.ExpiredHour}
 	// An empty start parameter says nothing; no start could be equal to it.
 	if present(o.Start) && !isEmpty(o.Start) {
 		a.Start = o.Start
