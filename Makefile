@@ -5,7 +5,7 @@ GOLANGCI := v2.15.0
 TOOLS    := $(CURDIR)/.cache/bin
 SOURCES   = $(shell git ls-files '*.go' '*.c' '*.h' '*.json' '*.yaml' go.mod go.sum 2>/dev/null)
 
-.PHONY: setup build demo test lint bench fuzz clean
+.PHONY: setup build demo test lint bench load fuzz clean
 
 setup:
 	scripts/setup.sh build
@@ -42,6 +42,10 @@ $(TOOLS)/golangci-lint-$(GOLANGCI):
 
 bench: setup
 	go test -run '^$$' -bench . -benchtime 2s ./internal/api/... ./internal/media/... ./internal/recorder/...
+
+# 5,000 clients for a minute, against the built service.
+load: build
+	TAPEDECK_TEST_LONG=1 go test -count=1 -v -run TestLoadOf5000Clients ./test/e2e
 
 # Ten seconds for each fuzz target; FUZZTIME=10m for a long run.
 FUZZTIME ?= 10s
