@@ -35,12 +35,18 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
+	doc := document(t)
 	for i, e := range all {
 		t.Run(e.ID, func(t *testing.T) {
 			g := prepare(t, l, fmt.Sprintf("app-%03d", i), e)
 			r := g.send(e.Method, g.path(e.Path), e.Text(), g.headers())
 			for _, d := range e.Compare(r.answer()) {
 				t.Error(d)
+			}
+			if op, ok := operation(doc, e); ok {
+				if why := fits(doc, at(t, op, "responses", fmt.Sprint(e.Status), "content", "application/json", "schema"), r.body); why != "" {
+					t.Errorf("the answer does not fit openapi.yaml: %s", why)
+				}
 			}
 			if t.Failed() {
 				t.Logf("%d %s", r.status, r.raw)

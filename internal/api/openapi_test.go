@@ -258,8 +258,8 @@ func checkStatuses(t *testing.T, e endpoint, op tree) {
 	}
 }
 
-// Requests and answers of the examples fit the schemas; so do the answers that the
-// server really gives, which TestExamples compares with the same examples.
+// Requests and answers of the examples fit the schemas. TestExamples holds the
+// answers that the server really gives against them as well.
 func TestOpenAPIExamples(t *testing.T) {
 	doc := document(t)
 	all, err := conform.Examples()

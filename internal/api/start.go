@@ -53,7 +53,7 @@ func (c *call) start() ([]byte, *refusal) {
 	if err != nil {
 		return nil, c.badRequest(err)
 	}
-	if no := c.tokenGood(env, res); no != nil {
+	if no := c.tokenGood(s.Token, env, res); no != nil {
 		return nil, no
 	}
 	if err := c.targetAllowed(c.app, s.Target); err != nil {

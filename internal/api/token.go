@@ -3,8 +3,6 @@ package api
 import (
 	"errors"
 
-	"github.com/go-json-experiment/json"
-
 	"tapedeck/internal/api/codes"
 	"tapedeck/internal/api/wire"
 	"tapedeck/internal/resource"
@@ -15,15 +13,9 @@ import (
 // tokenGood checks the RTC token of a start where the app wants one (errors.md
 // 6.2). The recorder never joins with it: it has a grant of its own. Pages have no
 // channel and so no token.
-func (c *call) tokenGood(env wire.Envelope, res resource.Resource) *refusal {
+func (c *call) tokenGood(token string, env wire.Envelope, res resource.Resource) *refusal {
 	if !c.app.TokenCheck || c.route.mode == session.Web {
 		return nil
-	}
-	var options struct {
-		Token string `json:"token"`
-	}
-	if err := json.Unmarshal(env.Options, &options); err != nil {
-		return refuseBecause(codes.Framing, err)
 	}
 	want := rtctoken.Want{
 		AppID: c.app.ID, Certificate: c.app.Certificate, Channel: env.CName, UID: env.UID, Now: c.Now(),
@@ -31,7 +23,7 @@ func (c *call) tokenGood(env wire.Envelope, res resource.Resource) *refusal {
 	if room, ok := c.app.Room(res.Region.String()); ok {
 		want.Keys = []rtctoken.Key{{ID: room.Key, Secret: room.Secret}}
 	}
-	switch err := rtctoken.Verify(options.Token, want); {
+	switch err := rtctoken.Verify(token, want); {
 	case errors.Is(err, rtctoken.ErrExpired):
 		return refuseBecause(codes.TokenExpired, err)
 	case err != nil:
