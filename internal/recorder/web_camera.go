@@ -41,7 +41,6 @@ type webCamera struct {
 
 	pcm      []float32
 	channels int
-	sounds   int64 // AAC frames given to the encoder
 	skip     int   // of its frames that only prime a decoder
 	kept     int64 // AAC frames that went to the files
 	soundPos int64

@@ -53,9 +53,7 @@ func (p *Page) Load(ctx context.Context) error {
 	case <-p.ready: // of an earlier load
 	default:
 	}
-	if err := p.dt.call(ctx, session, "Network.enable", nil, nil); err != nil {
-		return err
-	}
+	p.dt.tell(session, "Network.enable", nil)        // a page that crashed answers after it is loaded again
 	defer p.dt.tell(session, "Network.disable", nil) // it costs for every packet
 	before := p.Windows.Commits()
 	if err := p.navigate(ctx, session, l); err != nil {

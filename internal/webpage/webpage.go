@@ -86,7 +86,6 @@ type Page struct {
 	mu      sync.Mutex
 	target  string
 	session string
-	frame   string // the main frame
 	loading *loading
 	crashed bool
 	reached bool // something was loaded: from here on there is trouble

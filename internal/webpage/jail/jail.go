@@ -59,10 +59,9 @@ type Jail struct {
 	In             io.WriteCloser // the browser's control pipe
 	Out            io.ReadCloser
 
-	cmd   *exec.Cmd
-	files []*os.File
-	done  chan struct{}
-	dir   string // on the machine's file system; "" in namespaces
+	cmd  *exec.Cmd
+	done chan struct{}
+	dir  string // on the machine's file system; "" in namespaces
 }
 
 // Start runs the browser in the best jail the machine permits.

@@ -150,7 +150,7 @@ func (c *client) create(tag uint32, r *reader) {
 	w.u32(st.id)
 	w.u32(st.id)
 	w.u32(st.target)
-	st.attributes.tell(w)
+	st.tell(w)
 	w.spec(format)
 	w.channels(format.channels)
 	w.u32(0)
@@ -176,7 +176,7 @@ func (c *client) streamCommand(st *stream, cmd uint32, r *reader, w *writer) {
 	case cmdAttributes:
 		r.u32()
 		st.attributes = attributes{target: r.u32(), prebuf: r.u32(), min: r.u32()}.within(st.format)
-		st.attributes.tell(w)
+		st.tell(w)
 		w.usec(0)
 		st.request()
 	case cmdLatency:

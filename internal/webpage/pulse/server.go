@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -124,7 +125,7 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) {
 	defer stop()
 	c := &client{s: s, conn: conn, streams: map[uint32]*stream{}}
 	err := c.read()
-	if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, syscall.ECONNRESET) {
 		s.cfg.Log.Warn("the browser's sound connection broke", "err", err)
 	}
 	_ = conn.Close()

@@ -11,7 +11,6 @@ const (
 	tagString  = 't'
 	tagNull    = 'N'
 	tagU32     = 'L'
-	tagU8      = 'B'
 	tagU64     = 'R'
 	tagS64     = 'r'
 	tagSpec    = 'a'
@@ -23,8 +22,6 @@ const (
 	tagMap     = 'm'
 	tagVolumes = 'v'
 	tagProps   = 'P'
-	tagVolume  = 'V'
-	tagFormat  = 'f'
 )
 
 var errTag = errors.New("pulse: a command that cannot be read")
@@ -58,7 +55,6 @@ func (s spec) size() int {
 type writer struct{ b []byte }
 
 func (w *writer) u32(v uint32) { w.b = binary.BigEndian.AppendUint32(append(w.b, tagU32), v) }
-func (w *writer) u8(v byte)    { w.b = append(w.b, tagU8, v) }
 func (w *writer) s64(v int64) {
 	w.b = binary.BigEndian.AppendUint64(append(w.b, tagS64), uint64(v))
 }
@@ -99,9 +95,7 @@ func (w *writer) volumes(n byte) {
 func (w *writer) time(sec, usec uint32) {
 	w.b = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(append(w.b, tagTime), sec), usec)
 }
-func (w *writer) noProps()   { w.b = append(w.b, tagProps, tagNull) }
-func (w *writer) volume()    { w.b = binary.BigEndian.AppendUint32(append(w.b, tagVolume), volumeNorm) }
-func (w *writer) pcmFormat() { w.b = append(w.b, tagFormat, tagU8, 1); w.noProps() }
+func (w *writer) noProps() { w.b = append(w.b, tagProps, tagNull) }
 
 const volumeNorm = 0x10000
 

@@ -106,7 +106,7 @@ type client struct {
 
 func (c *client) serve() {
 	err := c.read()
-	if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, syscall.ECONNRESET) {
 		c.s.cfg.Log.Warn("the browser's window connection broke", "err", err)
 	}
 	_ = c.conn.Close()
