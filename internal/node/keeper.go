@@ -179,7 +179,7 @@ func (k *keeper) takeIn(facts []spool.Fact) {
 // ledger that does not answer delays only this.
 func (k *keeper) publish(ctx context.Context) {
 	pause := k.n.cfg.times.retry
-	t := &teller{k: k}
+	t := k.newTeller()
 	for {
 		select {
 		case <-ctx.Done():

@@ -42,7 +42,8 @@ const silence = time.Hour
 
 // teller writes the events of one recording. Only publish uses it.
 type teller struct {
-	k *keeper
+	k    *keeper
+	plan session.Plan // as it was at the start; orders change nothing that events tell
 
 	d        *derive.Deriver // nil: nobody has been told yet
 	journal  int64           // offsets up to which the logs were read
@@ -54,6 +55,12 @@ type teller struct {
 	last     notify.Event
 	lastAt   time.Time
 	silenced bool // the marks of last are saved
+}
+
+func (k *keeper) newTeller() *teller {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return &teller{k: k, plan: k.plan}
 }
 
 // outcome is what events must have told before a record may say it.
@@ -82,7 +89,7 @@ func (t *teller) tell(ctx context.Context) (outcome, error) {
 	if orphan || k.n.cfg.Events.Outbox == nil {
 		return now, nil
 	}
-	told, registered := k.n.cfg.Events.Wanted(k.plan.AppID)
+	told, registered := k.n.cfg.Events.Wanted(t.plan.AppID)
 	if !told && t.d == nil {
 		return now, nil
 	}
@@ -100,13 +107,13 @@ func (t *teller) tell(ctx context.Context) (outcome, error) {
 // begin goes on behind what an earlier run has told.
 func (t *teller) begin(ctx context.Context, registered bool) error {
 	k := t.k
-	last, rev, err := k.n.cfg.Events.Outbox.Last(ctx, k.plan.AppID, k.sid)
+	last, rev, err := k.n.cfg.Events.Outbox.Last(ctx, t.plan.AppID, k.sid)
 	if err != nil {
 		return err
 	}
 	t.rev, t.last, t.lastAt = rev, last, k.n.now()
 	t.d = derive.New(derive.Recording{
-		Plan: k.plan, Registered: registered, PushURL: k.pushURL,
+		Plan: t.plan, Registered: registered, PushURL: k.pushURL,
 		Seal: func(details []byte) ([]byte, error) { return k.n.cfg.Events.Seal(k.sid, details) },
 	}, last)
 	return nil
@@ -261,7 +268,7 @@ func (t *teller) wrote(e notify.Event, rev uint64) {
 
 // look finds out whether the first pending event was written.
 func (t *teller) look(ctx context.Context) error {
-	last, rev, err := t.k.n.cfg.Events.Outbox.Last(ctx, t.k.plan.AppID, t.k.sid)
+	last, rev, err := t.k.n.cfg.Events.Outbox.Last(ctx, t.plan.AppID, t.k.sid)
 	if err != nil {
 		return err
 	}
