@@ -21,7 +21,7 @@ const (
 	// it leases a batch of limit/batches requests and spends it alone.
 	batches = 20
 	// counterPatience is how long a request waits for the counter.
-	counterPatience = 300 * time.Millisecond
+	counterPatience = time.Second
 	// maxStepBack is how far, in windows, the clock may step back unnoticed.
 	maxStepBack = 5
 	// counterRest is how many windows the counter is left alone after it failed.
@@ -30,20 +30,28 @@ const (
 
 // Limiter allows every account its number of requests in each second of the
 // clock, over all nodes that share the counter, and never more. When the counter
-// cannot be reached a node allows the whole limit by itself: better twice the
-// rate for a while than refusing everybody. It is safe for concurrent use.
+// cannot be reached a node goes on alone with its share of the limit: better that
+// than refusing everybody. It is safe for concurrent use.
 type Limiter struct {
 	directory *Directory
 	counter   Counter
 	now       func() time.Time
 	log       *slog.Logger
-	budgets   sync.Map // customer ID → *budget
+	nodes     func() int // how many share the limit
+	budgets   sync.Map   // customer ID → *budget
 }
 
 // NewLimiter makes a limiter for the accounts of a directory. counter may be nil
 // for a single node.
 func NewLimiter(d *Directory, counter Counter, now func() time.Time, log *slog.Logger) *Limiter {
-	return &Limiter{directory: d, counter: counter, now: now, log: log}
+	return &Limiter{directory: d, counter: counter, now: now, log: log, nodes: func() int { return 1 }}
+}
+
+// Among tells the limiter how many nodes there are, for when it has to do without
+// the counter. It has to be called before the first Allow.
+func (l *Limiter) Among(nodes func() int) *Limiter {
+	l.nodes = nodes
+	return l
 }
 
 // budget returns what the account may still do, nil if it is in no directory any
@@ -83,7 +91,7 @@ func (l *Limiter) Allow(ctx context.Context, a *Account) bool {
 // counter for the same account waits: a request more could not be decided anyway.
 func (l *Limiter) lease(ctx context.Context, account string, b *budget) bool {
 	if l.counter == nil || b.window < b.restUntil {
-		return b.takeLocal()
+		return b.takeLocal(l.nodes())
 	}
 	// Without the caller's cancellation: a client that hangs up must not look like
 	// a counter that fails.
@@ -94,7 +102,7 @@ func (l *Limiter) lease(ctx context.Context, account string, b *budget) bool {
 		l.log.Warn("rate limit counter does not answer, this node counts alone for a while; check the connection to the ledger",
 			"account", account, "error", err)
 		b.restUntil = b.window + counterRest
-		return b.takeLocal()
+		return b.takeLocal(l.nodes())
 	}
 	return b.take(total)
 }
@@ -140,10 +148,10 @@ func (b *budget) take(total int64) bool {
 	return true
 }
 
-// takeLocal books one request without the counter: what the counter granted
-// before in this window counts as well.
-func (b *budget) takeLocal() bool {
-	if b.granted >= b.limit {
+// takeLocal books one request without the counter, out of this node's share of the
+// limit: what the counter granted before in this window counts as well.
+func (b *budget) takeLocal(nodes int) bool {
+	if b.granted >= max(1, b.limit/int64(max(1, nodes))) {
 		b.dead = true
 		return false
 	}

@@ -204,3 +204,24 @@ func TestChangedLimit(t *testing.T) {
 		t.Errorf("allowed %d in the next second, want 20", got)
 	}
 }
+
+// Nodes that lose the counter together stay within the limit by sharing it.
+func TestSharesWithoutACounter(t *testing.T) {
+	counter := &cluster{}
+	counter.broken.Store(true)
+	a, list, clock := limited(t, 12, counter, 3)
+	for _, l := range list {
+		l.Among(func() int { return 3 })
+	}
+	for range 4 {
+		if got := spend(list, a, 300); got != 12 {
+			t.Errorf("three nodes without a counter allow %d, want 12", got)
+		}
+		clock.unix.Add(1)
+	}
+	few, alone, _ := limited(t, 2, counter, 1)
+	alone[0].Among(func() int { return 5 })
+	if got := spend(alone, few, 10); got != 1 {
+		t.Errorf("a share below one request allows %d", got)
+	}
+}

@@ -27,7 +27,7 @@ func (a *App) startAPI(context.Context) error {
 	a.hooks.Metrics.Register(metrics)
 	handler := api.New(api.Deps{
 		Accounts: a.accounts,
-		Limiter:  account.NewLimiter(a.accounts, a.ledger.Counter(), time.Now, a.log),
+		Limiter:  account.NewLimiter(a.accounts, a.ledger.Counter(), time.Now, a.log).Among(a.ledger.CountNodes),
 		Ledger:   a.ledger, Ring: a.ring, Now: time.Now, Log: a.log,
 		Home: a.cfg.Node.Region, HasNode: a.hasNode,
 		CheckTarget: func(app *account.App, t session.Target) error {

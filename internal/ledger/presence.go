@@ -121,6 +121,13 @@ func (l *Ledger) HasNode(places ...string) bool {
 	return false
 }
 
+// CountNodes returns how many nodes are there. It asks no server.
+func (l *Ledger) CountNodes() int {
+	l.nodes.mu.Lock()
+	defer l.nodes.mu.Unlock()
+	return len(l.nodes.regions)
+}
+
 // Announce makes the node called name, of a region or of none, known to all
 // until stop is called. It must be able to take recordings by then.
 func (l *Ledger) Announce(ctx context.Context, region, name string) (stop func(), err error) {

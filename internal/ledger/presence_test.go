@@ -30,6 +30,9 @@ func TestPresence(t *testing.T) {
 				t.Errorf("place %q: %v", place, !want)
 			}
 		}
+		if x.CountNodes() != 1 {
+			t.Errorf("%d nodes", x.CountNodes())
+		}
 		if !x.HasNode() || !x.HasNode("NA", "EU") {
 			t.Error("the node is not found among several places")
 		}
