@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"bytes"
 	"syscall"
 	"testing"
 	"time"
@@ -65,4 +66,44 @@ func cpuSeconds() float64 {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
+}
+
+// BenchmarkMP4Close measures how long an MP4 of two hours takes from its last
+// sample to its final name on the disk: 216 000 pictures, 337 500 frames of
+// sound, 1.4 GB at 1.5 Mbit/s would be the same but for their bytes.
+func BenchmarkMP4Close(b *testing.B) {
+	aac := make([]byte, 80)
+	picture := append([]byte{0, 0, 0, 1, 0x41}, bytes.Repeat([]byte{7}, 2000)...)
+	for b.Loop() {
+		b.StopTimer()
+		s := newStage(b, mixPlan())
+		f := s.mode.files
+		f.begin(0)
+		if err := f.cut(0); err != nil {
+			b.Fatal(err)
+		}
+		const hours = 2
+		v, a := int64(0), int64(0)
+		for v < hours*3600*30 {
+			at, p := v*3000, packet{key: v%450 == 0, data: picture}
+			if a*audioTicks < at {
+				at, p = a*audioTicks, packet{key: true, data: aac}
+				a++
+			} else {
+				v++
+			}
+			p.at = at
+			if err := f.mp4.put(p, len(p.data) > 80); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.StartTimer()
+		if err := f.mp4.close(hours * 3600 * second); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		f.mp4 = nil
+		s.mode.close()
+		b.StartTimer()
+	}
 }

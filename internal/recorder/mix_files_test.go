@@ -103,14 +103,18 @@ func TestMixFrameRates(t *testing.T) {
 // An MP4 that is full is followed by the next at a slice boundary, without a
 // picture or a sample of sound lost between them.
 func TestMixMP4Rollover(t *testing.T) {
-	s := newStage(t, mixPlan())
+	for name, settings := range map[string]Settings{"length": {MP4Length: 2 * second}, "size": {MP4Bytes: 100_000}} {
+		t.Run(name, func(t *testing.T) { testMixRollover(t, settings) })
+	}
+}
+
+func testMixRollover(t *testing.T, settings Settings) {
+	s := newStageWith(t, mixPlan(), settings)
 	s.actor(0).stay(0, 20*second)
-	s.run(2 * second)
-	s.mode.files.mp4.big = mp4Bytes
 	s.run(7 * second)
 	s.stop()
 	pictures, sound := 0, 0
-	for n, want := range []time.Duration{3 * time.Second, 7*time.Second - 3*time.Second - time.Duration(s.mode.start)*time.Microsecond} {
+	for n, want := range []time.Duration{3 * time.Second, 3 * time.Second, time.Second - time.Duration(s.mode.start)*time.Microsecond} {
 		clean(t, s.mp4(n))
 		pk, err := probe.Packets(t.Context(), s.mp4(n))
 		if err != nil {

@@ -121,6 +121,9 @@ func BenchmarkMixTable(b *testing.B) {
 	for _, f := range []form{{1280, 720, 30, 1500}, {640, 360, 15, 500}} {
 		for _, c := range []media.Codec{media.H264, media.VP8} {
 			for _, n := range []int{1, 4, 9, 17} {
+				if only := os.Getenv("MIX_TABLE_USERS"); only != "" && only != fmt.Sprint(n) {
+					continue
+				}
 				tableRow(b, f, c, 640, 360, 500, n, sound, gst == "installed")
 			}
 		}
