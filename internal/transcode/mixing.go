@@ -18,6 +18,7 @@ type voice struct {
 	src      *mix.Source
 	channels int // of the mix
 	opus     *codec.OpusDecoder
+	ears     int // channels of the Opus decoder
 	aac      *codec.AACDecoder
 	form     int        // channels of the AAC
 	end      media.Time // where the last unit ended
@@ -103,19 +104,22 @@ func (v *voice) push() {
 	}
 }
 
+// decodeOpus decodes mono as mono, which is most of what people send and half
+// the work.
 func (v *voice) decodeOpus(packet []byte) []float32 {
-	if v.opus == nil {
-		d, err := codec.NewOpusDecoder(v.channels)
+	if n := min(opusChannels(packet), v.channels); v.opus == nil || n > v.ears {
+		v.reset()
+		d, err := codec.NewOpusDecoder(n)
 		if err != nil {
 			return nil
 		}
-		v.opus = d
+		v.opus, v.ears = d, n
 	}
 	pcm, err := v.opus.Decode(packet)
 	if err != nil {
 		return nil
 	}
-	return pcm
+	return v.fit(pcm, v.ears)
 }
 
 func (v *voice) decodeAAC(u unit) []float32 {
