@@ -66,7 +66,7 @@ func (t *task) before(ctx context.Context) error {
 	case Age:
 		return wait(ctx, oldAge)
 	}
-	if t.stage.Media && t.Endpoint == "stop" {
+	if (t.stage.Media || t.stage.Page) && t.Endpoint == "stop" {
 		return t.untilRecorded(ctx)
 	}
 	return nil
@@ -224,17 +224,34 @@ func (t *task) untilRecorded(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		server, _ := a.Body["serverResponse"].(map[string]any)
-		if first, _ := server["sliceStartTime"].(float64); first > 0 {
+		if recorded(a) {
 			return nil
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("nothing was recorded within %v: does somebody send in room %s? The query is answered with %d %.200s", t.Patience, t.Room, a.Status, a.Raw)
+			return fmt.Errorf("nothing was recorded within %v: does somebody send in the room, or does the page open? The query is answered with %d %.200s", t.Patience, a.Status, a.Raw)
 		}
 		if err := wait(ctx, lookAgain); err != nil {
 			return err
 		}
 	}
+}
+
+// recorded reports whether the answer of a query tells a first slice, or a file of
+// a page.
+func recorded(a Answer) bool {
+	server, _ := a.Body["serverResponse"].(map[string]any)
+	if first, _ := server["sliceStartTime"].(float64); first > 0 {
+		return true
+	}
+	services, _ := server["extensionServiceState"].([]any)
+	for _, s := range services {
+		service, _ := s.(map[string]any)
+		payload, _ := service["payload"].(map[string]any)
+		if files, _ := payload["fileList"].([]any); len(files) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // cleanUp ends what was started.

@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -13,7 +16,7 @@ import (
 
 // TestConform holds the running service against the pairs of the specification:
 // those of stop, whose answers need a worker, or all of them, with people who send
-// in the room, when tests may take long.
+// in the room and a page that opens, when tests may take long.
 func TestConform(t *testing.T) {
 	s := serve(t)
 	o := conform.Options{
@@ -29,6 +32,11 @@ func TestConform(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Leave()
+		page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "<!doctype html><title>Board</title><body style='background:#27c'><h1>Board 17</h1>")
+		}))
+		defer page.Close()
+		o.Page = page.URL
 	}
 	var text strings.Builder
 	table := &conform.Table{Out: &text}
