@@ -69,7 +69,8 @@ int mx_h264_open(mx_enc **out, const mx_h264_config *g) {
   c->rc_buffer_size = (int)(c->bit_rate > INT32_MAX / 2 ? INT32_MAX : c->bit_rate * 2);
   c->flags |= AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_CLOSED_GOP;
   char x[96];
-  snprintf(x, sizeof x, "mbtree=1:rc-lookahead=%d:scenecut=0:open-gop=0:weightp=0", g->lookahead);
+  // Without lookahead nothing is held back; variable frame rates hold back one.
+  snprintf(x, sizeof x, "mbtree=1:rc-lookahead=%d:scenecut=0:open-gop=0:weightp=0%s", g->lookahead, g->lookahead ? "" : ":force-cfr=1");
   AVDictionary *o = NULL;
   av_dict_set(&o, "preset", g->preset, 0);
   av_dict_set(&o, "forced-idr", "1", 0);

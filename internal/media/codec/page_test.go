@@ -40,3 +40,26 @@ func TestDrawBGRX(t *testing.T) {
 		}
 	}
 }
+
+// Prompt: every picture comes out of the call that it went in with.
+func TestPromptEncoder(t *testing.T) {
+	e, err := NewH264Encoder(EncoderConfig{W: 64, H: 32, FPS: 30, Kbps: 500, Prompt: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	c, err := NewCanvas(64, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for n := range int64(20) {
+		if err := c.Fill(0, 0, 2*int(1+n), 32, RGB(byte(n*10), 0, 0)); err != nil {
+			t.Fatal(err)
+		}
+		out, err := e.Encode(c, 7*n, n == 10)
+		if err != nil || len(out) != 1 || out[0].Frame != 7*n || out[0].Key != (n == 0 || n == 10) {
+			t.Fatalf("picture %d: %d units, %v", n, len(out), err)
+		}
+	}
+}
