@@ -74,6 +74,10 @@ func slowStore() error {
 		late := time.NewTimer(manyLatency)
 		defer late.Stop()
 		<-late.C
+		if r.URL.Query().Has("location") {
+			_, _ = io.WriteString(w, "<LocationConstraint></LocationConstraint>")
+			return
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		if r.Method == http.MethodPut {
