@@ -55,7 +55,10 @@ func Create(root, sid string) (*Dir, error) {
 			return nil, fault("create the folder of "+sid, err)
 		}
 	}
-	return d, d.makeReceipts()
+	if err := d.makeReceipts(); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // makeReceipts makes receipts.log with the room reserved in it: when the disk

@@ -106,8 +106,9 @@ func wantsVirtualHost(endpoint string) bool {
 	return false
 }
 
-// hostAllowed reports whether the app's allow list has the endpoint's host. An
-// empty list allows all; "*.example.com" stands for every name below it.
+// hostAllowed reports whether the app's allow list has the endpoint's host, with
+// or without its port. An empty list allows all; "*.example.com" stands for every
+// name below it.
 func hostAllowed(allow []string, endpoint string) bool {
 	if len(allow) == 0 {
 		return true
@@ -116,11 +117,11 @@ func hostAllowed(allow []string, endpoint string) bool {
 	if err != nil {
 		return false
 	}
-	host := strings.ToLower(u.Hostname())
+	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
 	for _, a := range allow {
 		a = strings.ToLower(a)
 		below, wild := strings.CutPrefix(a, "*")
-		if a == host || a == strings.ToLower(u.Host) || wild && strings.HasPrefix(below, ".") && strings.HasSuffix(host, below) {
+		if a == host || a == strings.ToLower(u.Host) || wild && below != "" && strings.HasSuffix(host, below) && len(host) > len(below) {
 			return true
 		}
 	}

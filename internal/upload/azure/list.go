@@ -3,6 +3,7 @@ package azure
 import (
 	"context"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -75,6 +76,10 @@ func (s *Store) page(ctx context.Context, prefix, marker string) (page, error) {
 		return p, err
 	}
 	resp, err := s.http.Do(req)
+	var told *url.Error
+	if errors.As(err, &told) {
+		err = told.Err // without the address, which is signed
+	}
 	if err != nil {
 		return p, err
 	}
