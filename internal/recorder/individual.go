@@ -30,7 +30,14 @@ type individual struct {
 	fault chan error    // the first error of any user
 }
 
+// raw reports whether this is raw mode, the newest form of individual recording:
+// one merged playlist per user, MP4 and MP3 files (rest-api.md 14).
+func (m *individual) raw() bool { return m.plan.Mode == session.Raw }
+
 func newIndividual(plan session.Plan, out *Output, src channel.Source, log *slog.Logger) (Mode, error) {
+	if plan.Mode == session.Raw {
+		plan.StreamMode = session.StreamStandard // which it does not have: pictures and sound belong together
+	}
 	m := &individual{
 		plan: plan, out: out, src: src, log: log,
 		users: map[uint32]*userStreams{}, stop: make(chan struct{}), fault: make(chan error, 1),

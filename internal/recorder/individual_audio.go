@@ -35,6 +35,7 @@ type userAudio struct {
 
 	aac      *ts.Writer
 	original *ts.Writer // Opus
+	config   []byte     // AudioSpecificConfig of what is encoded
 	broken   bool       // told that sound cannot be transcoded
 }
 
@@ -98,7 +99,7 @@ func (a *userAudio) webm() bool {
 	if a.p.m.plan.StreamMode != session.StreamStandard {
 		return false
 	}
-	return a.pictures == media.VP8
+	return a.pictures == media.VP8 || a.pictures == media.VP9 && a.p.m.raw()
 }
 
 // passed reports whether sound is not transcoded.
@@ -184,7 +185,7 @@ func (a *userAudio) begin(u media.Unit) bool {
 		a.pipe = newOpusPipe(a.p, tsSound{a.original}, u)
 		return true
 	}
-	pipe, err := newAACPipe(a.p, tsSound{a.aac}, u)
+	pipe, err := a.encoded(u)
 	if err == nil {
 		a.pipe = pipe
 		return true
@@ -195,6 +196,18 @@ func (a *userAudio) begin(u media.Unit) bool {
 		a.p.gap("sound is not recorded: no AAC encoder")
 	}
 	return false
+}
+
+// encoded makes the pipe for sound that is transcoded, in raw mode into the files
+// of the pictures.
+func (a *userAudio) encoded(first media.Unit) (*aacPipe, error) {
+	switch {
+	case a.p.m.raw() && a.p.m.plan.MP3:
+		return newMP3Pipe(a.p, &mp3File{p: a.p}, first)
+	case a.p.merged != nil:
+		return newAACPipe(a.p, a.p.merged, first)
+	}
+	return newAACPipe(a.p, &soundSlices{p: a.p, w: tsSound{a.aac}}, first)
 }
 
 // advance writes what is due and ends a stream whose padding is over.
@@ -237,6 +250,14 @@ func (a *userAudio) release() {
 		a.pipe.release()
 		a.pipe = nil
 	}
+}
+
+// soundSink takes the packets of a stream of sound.
+type soundSink interface {
+	// put takes the packet that begins at a time.
+	put(at media.Time, packet []byte) error
+	// close ends the stream at a time; final also ends the playlist.
+	close(at media.Time, final bool) error
 }
 
 // soundSlices cuts a stream of packets into slices.

@@ -25,12 +25,15 @@ const webmBase media.Time = 10_000_000
 // newVideoWriter returns the container for a codec (files.md 5.4), nil for one
 // that has none. VP9, AV1 and H.265, which the specification does not know, go
 // into fragmented MP4: players take them from there (docs/formats/individual.md).
-func newVideoWriter(c media.Codec, mode string) videoWriter {
+func newVideoWriter(c media.Codec, plan session.Plan) videoWriter {
+	if plan.Mode == session.Raw && c == media.VP9 {
+		return &webmVideo{codec: c, keepTime: true} // rest-api.md 14
+	}
 	switch c {
 	case media.H264:
 		return &tsVideo{w: ts.New(ts.Config{Video: true, VideoCodec: c})}
 	case media.VP8:
-		return &webmVideo{codec: c, keepTime: mode == session.StreamStandard}
+		return &webmVideo{codec: c, keepTime: plan.StreamMode == session.StreamStandard}
 	case media.VP9, media.AV1, media.H265:
 		return &mp4Video{codec: c}
 	}

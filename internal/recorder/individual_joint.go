@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"tapedeck/internal/media"
 	"tapedeck/internal/media/mux/playlist"
@@ -43,6 +42,9 @@ func (j *joint) update(final bool) error {
 		return nil
 	}
 	j.final = final
+	if j.p.m.raw() {
+		return j.mpd(of(video, extWebM), of(audio, extWebM), final)
+	}
 	if err := j.m3u8(of(video, extTS, extMP4), of(audio, extTS), final); err != nil {
 		return err
 	}
@@ -135,15 +137,23 @@ func (j *joint) mpd(video, audio []listed, final bool) error {
 	m := playlist.MPD{
 		Start: j.p.m.out.At(origin), Origin: origin + webmBase, Update: j.p.m.plan.SliceLength,
 		Streams: []playlist.Stream{
-			{Kind: "video", Codecs: "vp8", Bandwidth: bitrate(video), Segments: j.segments(video)},
+			{Kind: "video", Codecs: j.codecs(), Bandwidth: bitrate(video), Segments: j.segments(video)},
 			{Kind: "audio", Codecs: "opus", Bandwidth: bitrate(audio), Segments: j.segments(audio)},
 		},
 	}
 	m.Streams[0].W, m.Streams[0].H = sizeOf(video)
-	name := strings.TrimSuffix(j.p.m.out.names.index(j.p.uid, typeJoint), playlistExt) + ".mpd"
+	name := j.p.m.out.names.user(j.p.uid, j.p.kindName(typeJoint)) + ".mpd"
 	return j.write(spool.Fact{
 		Name: name, Kind: spool.KindMPD, Track: session.TrackBoth, StartMicro: int64(origin), Playable: true, Final: final,
 	}, m.Render(final))
+}
+
+// codecs returns the codec of the pictures in WebM.
+func (j *joint) codecs() string {
+	if j.p.webm == media.VP9 {
+		return "vp09.00.31.08"
+	}
+	return "vp8"
 }
 
 // head returns the size of a slice's header. A worker that goes on with a

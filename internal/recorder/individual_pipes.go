@@ -15,26 +15,48 @@ const aacBitrate = 48_000 // bit/s
 // encodes AAC.
 type aacPipe struct {
 	p      *userStreams
-	slices soundSlices
+	slices soundSink
 	mixer  *mix.Mixer
 	voices map[string]*mixVoice
-	enc    *codec.AACEncoder
-	pcm    [codec.AACFrame]float32
-	start  int64 // position of the first encoded frame, priming included
-	frames int64 // encoded so far
+	enc    soundEncoder
+	pcm    []float32 // one frame
+	start  int64     // position of the first encoded frame, priming included
+	frames int64     // encoded so far
 }
 
-func newAACPipe(p *userStreams, w soundWriter, first media.Unit) (*aacPipe, error) {
+// soundEncoder is one of package codec's.
+type soundEncoder interface {
+	Encode(pcm []float32) ([][]byte, error)
+	Flush() ([][]byte, error)
+	Priming() int
+	Close()
+}
+
+func newAACPipe(p *userStreams, sink soundSink, first media.Unit) (*aacPipe, error) {
 	enc, err := codec.NewAACEncoder(mix.Rate, 1, aacBitrate)
 	if err != nil {
 		return nil, err
 	}
+	p.audio.config = enc.Config()
+	return newEncodedPipe(p, sink, enc, codec.AACFrame, first), nil
+}
+
+// newMP3Pipe is newAACPipe for MP3.
+func newMP3Pipe(p *userStreams, sink soundSink, first media.Unit) (*aacPipe, error) {
+	enc, err := codec.NewMP3Encoder(mix.Rate, 1, mp3Bitrate)
+	if err != nil {
+		return nil, err
+	}
+	return newEncodedPipe(p, sink, enc, enc.FrameSize(), first), nil
+}
+
+func newEncodedPipe(p *userStreams, sink soundSink, enc soundEncoder, size int, first media.Unit) *aacPipe {
 	// On a multiple of eight samples every frame begins on a whole 90 kHz tick.
 	start := first.PTS.Samples48k() &^ 7
 	return &aacPipe{
-		p: p, slices: soundSlices{p: p, w: w}, mixer: mix.New(1, start), voices: map[string]*mixVoice{},
-		enc: enc, start: start - int64(enc.Priming()),
-	}, nil
+		p: p, slices: sink, mixer: mix.New(1, start), voices: map[string]*mixVoice{},
+		enc: enc, pcm: make([]float32, size), start: start - int64(enc.Priming()),
+	}
 }
 
 func (a *aacPipe) push(t *channel.Track, u media.Unit) error {
@@ -60,7 +82,7 @@ func (a *aacPipe) drop(id string) {
 }
 
 func (a *aacPipe) advance(to media.Time) error {
-	for limit := to.Samples48k(); a.mixer.Pos()+codec.AACFrame <= limit; {
+	for limit := to.Samples48k(); a.mixer.Pos()+int64(len(a.pcm)) <= limit; {
 		if err := a.frame(); err != nil {
 			return err
 		}
@@ -70,8 +92,8 @@ func (a *aacPipe) advance(to media.Time) error {
 
 // frame encodes the next 1024 samples.
 func (a *aacPipe) frame() error {
-	a.mixer.Read(a.pcm[:])
-	out, err := a.enc.Encode(a.pcm[:])
+	a.mixer.Read(a.pcm)
+	out, err := a.enc.Encode(a.pcm)
 	if err != nil {
 		return err
 	}
@@ -91,7 +113,7 @@ func (a *aacPipe) put(frames [][]byte) error {
 
 // position is where the next encoded frame begins.
 func (a *aacPipe) position() media.Time {
-	return media.FromSamples48k(a.start + a.frames*codec.AACFrame)
+	return media.FromSamples48k(a.start + a.frames*int64(len(a.pcm)))
 }
 
 func (a *aacPipe) tail() media.Time { return media.FromSamples48k(a.mixer.End()) }
@@ -139,7 +161,7 @@ func opusChannels(packet []byte) int {
 // holes with silent packets.
 type opusPipe struct {
 	p      *userStreams
-	slices soundSlices
+	slices soundSink
 	track  string
 	next   media.Time // where the last packet ends
 	other  bool       // told about a second track
@@ -147,7 +169,7 @@ type opusPipe struct {
 }
 
 func newOpusPipe(p *userStreams, w soundWriter, first media.Unit) *opusPipe {
-	return &opusPipe{p: p, slices: soundSlices{p: p, w: w}, next: first.PTS}
+	return &opusPipe{p: p, slices: &soundSlices{p: p, w: w}, next: first.PTS}
 }
 
 func (o *opusPipe) push(t *channel.Track, u media.Unit) error {

@@ -38,6 +38,9 @@ type userStreams struct {
 	video *userLanes
 	audio *userAudio
 	joint *joint
+
+	merged *merger     // raw mode
+	webm   media.Codec // of the pictures that go into WebM in raw mode
 }
 
 func newUserStreams(m *individual, uid uint32) *userStreams {
@@ -47,6 +50,9 @@ func newUserStreams(m *individual, uid uint32) *userStreams {
 	}
 	p.video = newUserLanes(p)
 	p.audio = newUserAudio(p)
+	if m.raw() {
+		p.merged = newMerger(p)
+	}
 	if m.plan.StreamMode == session.StreamStandard && m.plan.Streams == session.Both {
 		p.joint = newJoint(p)
 	}
@@ -59,9 +65,24 @@ func (p *userStreams) index(kind string) *Index {
 	if kind != typeAudio {
 		track, playable = session.TrackVideo, false
 	}
+	name := p.kindName(kind)
 	return p.m.out.Index(IndexConfig{
-		Name: p.m.out.names.index(p.uid, kind), Track: track, UID: p.uid, Playable: playable,
+		Name: p.m.out.names.index(p.uid, name), Track: track, UID: p.uid, Playable: playable,
+		Unlisted: name != kind && kind != typeVideo || name == media.VP8.String() || name == media.VP9.String(), // in the MPD
 	})
+}
+
+// kindName is the type of a stream in file names: raw mode names the codec.
+func (p *userStreams) kindName(kind string) string {
+	switch {
+	case !p.m.raw():
+		return kind
+	case kind == typeAudio:
+		return media.Opus.String() // beside pictures in WebM; other sound is merged
+	case kind == typeVideo, kind == typeJoint:
+		return p.webm.String()
+	}
+	return kind
 }
 
 // sliceLength is the plan's, on the timeline.
@@ -111,6 +132,9 @@ func (p *userStreams) round(now media.Time) error {
 		return err
 	}
 	if err := p.video.advance(now - holdback); err != nil {
+		return err
+	}
+	if err := p.merged.advance(now - holdback); err != nil {
 		return err
 	}
 	return p.joint.update(false)
@@ -167,6 +191,9 @@ func (p *userStreams) finish(end media.Time) error {
 		return err
 	}
 	if err := p.audio.finish(end); err != nil {
+		return err
+	}
+	if err := p.merged.finish(); err != nil {
 		return err
 	}
 	return p.joint.update(true)

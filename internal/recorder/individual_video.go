@@ -127,7 +127,7 @@ func (v *userVideo) push(u media.Unit) error {
 		if err := v.flush(); err != nil {
 			return err
 		}
-		if v.slice != nil {
+		if v.slice != nil || v.merged(u) && v.last > -1<<61 {
 			u.PTS = max(u.PTS, v.last+leastStep)
 			v.step(u.PTS - v.last)
 		}
@@ -157,6 +157,14 @@ func (v *userVideo) flush() error {
 	}
 	u := *v.held
 	v.held = nil
+	if v.merged(u) {
+		v.written, v.codec = u.PTS, u.Codec
+		v.p.merged.picture(u)
+		return nil
+	}
+	if u.Codec == media.VP8 || u.Codec == media.VP9 || v.p.m.raw() {
+		v.p.webm = u.Codec
+	}
 	if err := v.cut(u); err != nil {
 		return err
 	}
@@ -165,6 +173,11 @@ func (v *userVideo) flush() error {
 		return nil // a codec without a file format
 	}
 	return v.writer.write(u)
+}
+
+// merged reports whether u goes into the user's merged files, in raw mode.
+func (v *userVideo) merged(u media.Unit) bool {
+	return v.p.merged != nil && v.kind == typeVideo && u.Codec == media.H264
 }
 
 // ask requests a key frame, at most one a second.
@@ -279,7 +292,7 @@ func (v *userVideo) container(u media.Unit) (videoWriter, error) {
 	if w, ok := v.writers[u.Codec]; ok {
 		return w, nil
 	}
-	w := newVideoWriter(u.Codec, v.p.m.plan.StreamMode)
+	w := newVideoWriter(u.Codec, v.p.m.plan)
 	v.writers[u.Codec] = w
 	if w == nil {
 		v.p.log.Error("a user's video is not recorded: its codec has no file format here; let senders use H.264 or VP8", "codec", u.Codec.String())

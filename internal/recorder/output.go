@@ -39,7 +39,8 @@ type Output struct {
 
 	mu       sync.Mutex
 	indexes  map[string]*Index
-	mp4s     int // MP4 files begun so far
+	mp4s     int             // MP4 files begun so far
+	begun    map[string]bool // names of all files begun so far
 	recorded bool
 	known    map[string]uint32 // uids of identities, from earlier incarnations
 }
@@ -79,6 +80,10 @@ func (o *Output) resume(facts []spool.Fact) error {
 	}
 	for _, r := range h.indexes {
 		o.indexes[r.cfg.Name] = o.reviveIndex(r)
+	}
+	o.begun = map[string]bool{}
+	for name := range h.begun {
+		o.begun[name] = true
 	}
 	if err := o.recoverParts(h.begun); err != nil {
 		return err

@@ -3,6 +3,7 @@ package recorder
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -119,7 +120,12 @@ func (i *Index) Begin(start media.Time, ext string, tags []string) (*Slice, erro
 	i.stamp = stamp
 	i.mu.Unlock()
 
-	s := &Slice{index: i, name: sliceName(i.cfg.Name, stamp, ext), start: start, tags: tags}
+	name := sliceName(i.cfg.Name, stamp, ext)
+	if i.out.plan.Mode == session.Raw {
+		_, kind, _ := strings.Cut(strings.TrimSuffix(i.cfg.Name, playlistExt), "__uid_e_")
+		name = i.out.names.rawSlice(i.cfg.UID, kind, stamp, ext)
+	}
+	s := &Slice{index: i, name: name, start: start, tags: tags}
 	// The fact comes first: whatever .part a crash leaves, recovery knows it.
 	f := s.fact()
 	f.Type = spool.FactBegun

@@ -74,6 +74,7 @@ type MP4 struct {
 	out   *Output
 	start media.Time
 	track string
+	uid   uint32 // 0 in mix
 }
 
 // MP4 opens the next MP4 file, <sid>_<cname>_<n>.mp4. start is the time of its
@@ -114,7 +115,7 @@ func (m *MP4) Close(dur media.Time) error {
 
 func (m *MP4) fact(name string) spool.Fact {
 	return spool.Fact{
-		Name: name, Kind: spool.KindMP4, Track: m.track, UID: uidText(0),
+		Name: name, Kind: spool.KindMP4, Track: m.track, UID: uidText(m.uid),
 		StartMicro: int64(m.start), Playable: true,
 	}
 }

@@ -123,6 +123,11 @@ func salvage(p *spool.Part, f *spool.Fact) (media.Time, error) {
 			return 0, errEmpty
 		}
 		return got.Dur, err
+	case extMP3:
+		if p.Size() == 0 {
+			return 0, errEmpty
+		}
+		return media.Time(p.Size() * 8 * 1_000_000 / mp3Bitrate), nil // a torn last frame is passed over by players
 	}
 	return 0, errEmpty
 }

@@ -96,7 +96,7 @@ func newMode(job link.Job, out *Output, src channel.Source, w *Worker) (Mode, er
 	switch plan.Mode {
 	case session.Mix:
 		return mixOf(job, w.settings, out, src, w.log)
-	case session.Individual:
+	case session.Individual, session.Raw:
 		return pictured(newIndividual, plan, out, src, w.log)
 	}
 	return nil, fmt.Errorf("recorder: mode %q is not recorded by this worker", plan.Mode)
