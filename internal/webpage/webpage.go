@@ -165,6 +165,9 @@ func (p *Page) Ready() <-chan struct{} { return p.ready }
 // Refused counts connections that the egress policy or the network refused.
 func (p *Page) Refused() int64 { return p.proxy.refused.Load() }
 
+// Kill ends the page's process, as a crash does.
+func (p *Page) Kill() { p.dt.tell(p.session, "Page.crash", nil) }
+
 // Close ends the browser and everything that belongs to it.
 func (p *Page) Close() {
 	p.cancel()
