@@ -119,9 +119,10 @@ static int scale(mx_scaler *k, AVFrame *dst, rect d, const AVFrame *src, rect s)
   uint8_t *dv = dst->data[2] + d.y / 2 * dst->linesize[2] + d.x / 2;
   mx_i420 from = {{sy, su, sv}, {src->linesize[0], src->linesize[1], src->linesize[2]}, s.w, s.h};
   mx_i420 to = {{dy, du, dv}, {dst->linesize[0], dst->linesize[1], dst->linesize[2]}, d.w, d.h};
+  from = mx_halve(k, from, to.w, to.h);
   if (!mx_scale_fast(k, &from, &to) &&
-      I420Scale(sy, src->linesize[0], su, src->linesize[1], sv, src->linesize[2], s.w, s.h, dy, dst->linesize[0],
-                du, dst->linesize[1], dv, dst->linesize[2], d.w, d.h, kFilterBox))
+      I420Scale(from.p[0], from.stride[0], from.p[1], from.stride[1], from.p[2], from.stride[2], from.w, from.h, dy,
+                dst->linesize[0], du, dst->linesize[1], dv, dst->linesize[2], d.w, d.h, kFilterBox))
     return AVERROR_EXTERNAL;
   int full = src->format == AV_PIX_FMT_YUVJ420P || src->color_range == AVCOL_RANGE_JPEG;
   int bt709 = src->colorspace == AVCOL_SPC_BT709;

@@ -19,6 +19,8 @@ typedef struct {
   int next;
   uint8_t *row;
   int room;
+  uint8_t *half[2]; // pictures of half the size
+  int half_room[2];
 } mx_scaler;
 
 typedef struct {
@@ -29,6 +31,9 @@ typedef struct {
 // Scales and returns 1, or returns 0 when it cannot: the destination may then be
 // half written.
 int mx_scale_fast(mx_scaler *s, const mx_i420 *from, const mx_i420 *to);
+// Makes a picture that is more than twice the size w x h smaller by whole halves.
+// What it points to is the scaler's, until the next call.
+mx_i420 mx_halve(mx_scaler *s, mx_i420 from, int w, int h);
 void mx_scaler_free(mx_scaler *s);
 
 #endif
