@@ -58,6 +58,7 @@ type chain struct {
 	derive   func(material, salt []byte, n int) ([]byte, error)
 	material []byte // of the newest key
 	keys     []cipher.AEAD
+	growing  bool // somebody derives the next key
 }
 
 // NewKeys derives the keys of a decryptionMode, secret and salt. The salt is
@@ -107,16 +108,16 @@ func random(material, salt []byte, n int) ([]byte, error) {
 }
 
 // extend derives the next key of a chain: the first from its material, every
-// other after a step of the ratchet.
+// other after a step of the ratchet. Only one goroutine at a time may do so.
 func (k *Keys) extend(c *chain) error {
+	material := c.material
 	if len(c.keys) > 0 {
-		m, err := c.derive(c.material, k.salt, materialLen)
-		if err != nil {
+		var err error
+		if material, err = c.derive(material, k.salt, materialLen); err != nil {
 			return fmt.Errorf("e2ee: ratchet: %w", err)
 		}
-		c.material = m
 	}
-	key, err := c.derive(c.material, k.salt, k.size)
+	key, err := c.derive(material, k.salt, k.size)
 	if err != nil {
 		return fmt.Errorf("e2ee: derive the key: %w", err)
 	}
@@ -128,7 +129,9 @@ func (k *Keys) extend(c *chain) error {
 	if err != nil {
 		return fmt.Errorf("e2ee: %w", err)
 	}
-	c.keys = append(c.keys, aead)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	c.material, c.keys = material, append(c.keys, aead)
 	return nil
 }
 
@@ -163,15 +166,12 @@ type candidate struct {
 // one more than last time until there are no more, and before any key was found
 // the other readings of the secret.
 func (k *Keys) others(at place) []candidate {
+	k.grow(at)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var all []candidate
 	c := k.chains[at.chain]
-	last := at.step + window
-	if len(c.keys) <= last {
-		_ = k.extend(c) // the inputs were good once, so it cannot fail
-	}
-	for step := at.step + 1; step < len(c.keys) && step <= last; step++ {
+	for step := at.step + 1; step < len(c.keys) && step <= at.step+window; step++ {
 		all = append(all, candidate{place{chain: at.chain, step: step}, c.keys[step]})
 	}
 	for n, c := range k.chains {
@@ -180,6 +180,23 @@ func (k *Keys) others(at place) []candidate {
 		}
 	}
 	return all
+}
+
+// grow derives one key ahead of a place if there are too few. Whoever needs it
+// waits for that; all who have their key go on.
+func (k *Keys) grow(at place) {
+	k.mu.Lock()
+	c := k.chains[at.chain]
+	due := len(c.keys) <= at.step+window && !c.growing
+	c.growing = c.growing || due
+	k.mu.Unlock()
+	if !due {
+		return
+	}
+	_ = k.extend(c) // the inputs were good once, so it cannot fail
+	k.mu.Lock()
+	c.growing = false
+	k.mu.Unlock()
 }
 
 func (k *Keys) found(index byte, p place) {
