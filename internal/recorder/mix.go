@@ -89,6 +89,9 @@ func newMix(plan session.Plan, settings Settings, out *Output, src channel.Sourc
 	}
 	m.files = newMixFiles(plan, settings, out, m.video, m.audio)
 	m.files.sent = m.send
+	if plan.Mixing.OnHold { // as an earlier worker was ordered
+		m.Hold(true)
+	}
 	return m, nil
 }
 
