@@ -163,7 +163,7 @@ func absent(t *testing.T, st vendor.Store, key string) {
 }
 
 func sizes(t *testing.T, st vendor.Store) {
-	for _, n := range []int{0, 1, 64 << 10, 5<<20 + 1, 16 << 20, 16<<20 + 1, 40<<20 + 7} {
+	for _, n := range []int{0, 1, 64 << 10, 16 << 20, 16<<20 + 1, 34<<20 + 7} {
 		b := randomBytes(n)
 		put(t, st, "d1/d2/file.ts", b)
 		check(t, st, "d1/d2/file.ts", b)
@@ -314,7 +314,7 @@ func (c *cancellingBody) ReadAt(b []byte, off int64) (int, error) {
 
 // memory puts a file larger than what may be allocated on the way.
 func memory(t *testing.T, st vendor.Store) {
-	const size = 96 << 20
+	const size = 64 << 20
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	_, err := st.Put(t.Context(), vendor.Object{Key: "long.mp4", ContentType: "video/mp4", Size: size}, zeros{})

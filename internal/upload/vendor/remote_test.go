@@ -71,7 +71,7 @@ func callersFaults(t *testing.T, s subject) {
 // cutConnection puts through a relay that ends the connection in the middle of
 // the body.
 func cutConnection(t *testing.T, server *stores.Server, plain vendor.Store, through func(addr string) vendor.Store) {
-	for name, n := range map[string]int{"whole": 8 << 20, "parts": 40 << 20} {
+	for name, n := range map[string]int{"whole": 4 << 20, "parts": 34 << 20} {
 		st := through(relay(t, server.Addr, int64(n)/2))
 		b := randomBytes(n)
 		_, err := st.Put(within(t, 30*time.Second), describe("cut.ts", b), bytes.NewReader(b))
