@@ -3,12 +3,14 @@
 # they are missing. Asks for nothing; uses sudo when it is not run by root.
 #   scripts/setup.sh build   codecs and their headers
 #   scripts/setup.sh demo    + ffmpeg as judge and maker of the test pictures
-#   scripts/setup.sh test    + Chromium and npm for the player test
+#   scripts/setup.sh test    + Chromium and PulseAudio for web pages, npm for the
+#                            player and Azurite, nginx as an RTMP server (it is
+#                            never started as a service)
 set -eu
 
 build="gcc g++ pkg-config libc6-dev libavcodec-dev libavutil-dev libswresample-dev libyuv-dev libopus-dev"
 demo="ffmpeg fonts-dejavu-core"
-test="chromium"
+test="chromium pulseaudio nginx libnginx-mod-rtmp procps e2fsprogs"
 
 case "${1:-build}" in
 build) want="$build" ;;
@@ -38,5 +40,12 @@ echo "installing:$missing"
 as_root=""
 [ "$(id -u)" = 0 ] || as_root="sudo"
 $as_root apt-get update -qq
+# Services that packages bring stay off: only their programs are wanted.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+	printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+	$as_root chmod 755 "$policy"
+	trap '$as_root rm -f "$policy"' EXIT
+fi
 # shellcheck disable=SC2086
 DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
