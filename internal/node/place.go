@@ -27,6 +27,10 @@ func (n *Node) take(ctx context.Context, sid string) error {
 	if err != nil {
 		return err
 	}
+	// Every node's sweep comes by here: a fence is no failure to report.
+	if region := rec.Plan.Region; region != "" && n.cfg.Region != "" && region != n.cfg.Region {
+		return fmt.Errorf("node: the recording stays in %s and this node is in %s", region, n.cfg.Region)
+	}
 	if err := n.admit.reserve(sid, rec.Plan); err != nil {
 		return n.refuse(rec, err)
 	}
