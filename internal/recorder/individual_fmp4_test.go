@@ -80,3 +80,27 @@ func TestIndividualFragmentsAreRecovered(t *testing.T) {
 		t.Errorf("%d frames in %v", len(w.Frames), list.Slices[0].Duration)
 	}
 }
+
+// Codecs that the specification does not know are recorded too.
+func TestIndividualOtherCodecs(t *testing.T) {
+	t.Parallel()
+	for c, want := range map[media.Codec]string{media.VP9: ".mp4 vp9", media.AV1: ".mp4 av1", media.H265: ".mp4 hevc"} {
+		d := newDeck(t, shortPlan(session.StreamDefault))
+		units := samples.Pictures(t, c)
+		v := &channel.Track{ID: "v", User: channel.User{UID: 7}, Codec: c}
+		var s scene
+		s.send(v, units, sec, 0, 5*sec)
+		d.play(&s, 0, 6*sec)
+		d.finish()
+		d.check()
+		video := d.playlist(d.index(7, "video"))
+		info, _, err := probe.Inspect(t.Context(), d.path(video.Slices[0].Name))
+		if got := video.Slices[0].Name[strings.LastIndex(video.Slices[0].Name, "."):] + " " + info.Codecs(); err != nil || got != want {
+			t.Errorf("%s: %s, %v", c, got, err)
+		}
+		within(t, c.String(), video.Sum(), 5*time.Second, time.Millisecond)
+		if w := d.watch(d.index(7, "video")); len(w.Frames) != 150 {
+			t.Errorf("%s: %d frames", c, len(w.Frames))
+		}
+	}
+}
