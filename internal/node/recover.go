@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -114,30 +115,48 @@ func (n *Node) recoverRecord(ctx context.Context, rec ledger.Record) {
 	if known, err := n.closed(rec.SID); known || err != nil {
 		return
 	}
-	const reason = "its spool folder is gone"
-	young := rec.State == session.Starting && n.now().Sub(rec.Created) < n.cfg.times.lost
-	if !young {
-		if err := n.tellLost(ctx, rec, reason); err != nil {
-			n.log.Warn("a record of ours without a spool folder stays as it is: its caller cannot be told now", "sid", rec.SID, "error", err)
-			return
-		}
-	}
-	_, err := n.cfg.Ledger.Update(ctx, rec.SID, func(r *ledger.Record) error {
-		if r.Node != n.id {
-			return errNotOurs
-		}
-		if young {
+	var err error
+	if rec.State == session.Starting && n.now().Sub(rec.Created) < n.cfg.times.lost {
+		_, err = n.cfg.Ledger.Update(ctx, rec.SID, func(r *ledger.Record) error {
+			if r.Node != n.id || r.State != session.Starting {
+				return errNotOurs
+			}
 			r.Node = "" // the sweep places it anew
 			return nil
+		})
+	} else {
+		err = n.fail(ctx, rec.SID, cmp.Or(rec.Reason, "its spool folder is gone"))
+	}
+	switch {
+	case err == nil:
+		n.log.Error("a record of ours had no spool folder", "sid", rec.SID, "was", rec.State)
+	case !errors.Is(err, errNotOurs):
+		n.log.Warn("a record of ours without a spool folder stays as it is", "sid", rec.SID, "error", err)
+	}
+}
+
+// fail ends a record of ours that nothing looks after, and tells its caller
+// first. errNotOurs: it has ended, or is another node's.
+func (n *Node) fail(ctx context.Context, sid, reason string) error {
+	// The record that led here may be older than the end of its keeper.
+	rec, _, err := n.cfg.Ledger.Get(ctx, sid)
+	if err != nil {
+		return err
+	}
+	if rec.Node != n.id || rec.State.Ended() {
+		return errNotOurs
+	}
+	if err := n.tellLost(ctx, rec, reason); err != nil {
+		return fmt.Errorf("node: its caller cannot be told now: %w", err)
+	}
+	_, err = n.cfg.Ledger.Update(ctx, sid, func(r *ledger.Record) error {
+		if r.Node != n.id || r.State.Ended() {
+			return errNotOurs
 		}
 		r.Reason = reason
 		return r.SetState(session.Failed, session.StatusAbnormal)
 	})
-	if err != nil {
-		n.log.Warn("a record of ours without a spool folder stays as it is", "sid", rec.SID, "error", err)
-		return
-	}
-	n.log.Error("a record of ours had no spool folder", "sid", rec.SID, "was", rec.State)
+	return err
 }
 
 // keep removes the files of a finished recording that have their receipts and

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"tapedeck/internal/ledger"
@@ -125,18 +126,20 @@ func (n *Node) takeStray(ctx context.Context, rec ledger.Record, now time.Time) 
 		return
 	}
 	reason := "no node took it: " + cause.Error()
-	if err := n.tellLost(ctx, rec, reason); err != nil {
-		n.log.Warn("a recording that no node took fails later: its caller cannot be told now", "sid", rec.SID, "error", err)
-		return
-	}
+	// It is made ours first: then no other node takes it while its end is told.
 	_, err := n.cfg.Ledger.Update(ctx, rec.SID, func(r *ledger.Record) error {
-		if r.Node != "" {
+		if r.Node != "" || r.State != session.Starting {
 			return errNotOurs
 		}
-		r.Reason = reason
-		return r.SetState(session.Failed, session.StatusAbnormal)
+		r.Node, r.Reason = n.id, reason
+		return nil
 	})
 	if err == nil {
+		err = n.fail(ctx, rec.SID, reason)
+	}
+	if err == nil {
 		n.log.Error("a recording failed: no node took it", "sid", rec.SID, "error", cause)
+	} else if !errors.Is(err, errNotOurs) {
+		n.log.Warn("a recording that no node took cannot be ended now", "sid", rec.SID, "error", err)
 	}
 }

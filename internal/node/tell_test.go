@@ -265,10 +265,28 @@ func TestToldOfStray(t *testing.T) {
 	o.set(func(o *box) { o.down = false })
 	b.node.sweep(t.Context())
 	b.node.sweep(t.Context())
-	if r := b.get(sid); r.State != session.Failed {
-		t.Errorf("it is %s", r.State)
+	if r := b.get(sid); r.State != session.Failed || !strings.HasPrefix(r.Reason, "no node took it") {
+		t.Errorf("it is %s: %s", r.State, r.Reason)
 	}
 	if got, want := o.told(sid), []notify.Type{1, 11}; !slices.Equal(got, want) {
 		t.Errorf("told %v, want %v", got, want)
+	}
+}
+
+// A record that the sweep read before its recording was over is not failed, and
+// its caller hears nothing after event 11.
+func TestStaleRecordTellsNothing(t *testing.T) {
+	b, o := tellingBench(t, sane)
+	b.open()
+	sid := b.place()
+	stale := b.untilState(sid, session.Recording)
+	b.eventually("something is uploaded", func() bool { return slices.Contains(o.told(sid), notify.TypeFileInfos) })
+	b.stop(sid, false)
+	b.untilState(sid, session.Done)
+	b.eventually("the keeper is gone", func() bool { known, _ := b.node.closed(sid); return !known })
+	b.clock.ahead.Add(int64(2 * time.Hour))
+	b.node.recoverRecord(t.Context(), stale)
+	if got := o.told(sid); got[len(got)-1] != notify.TypeSessionExit || b.get(sid).State != session.Done {
+		t.Errorf("told %v, state %s", got, b.get(sid).State)
 	}
 }

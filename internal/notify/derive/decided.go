@@ -22,6 +22,9 @@ type Uploads struct {
 // Trouble derives what an integrator should know of uploads that do not go well.
 // Each kind is told once.
 func (d *Deriver) Trouble(u Uploads, now time.Time) {
+	if d.exited() {
+		return
+	}
 	if u.Refused != nil {
 		d.once("error-storage", now, notify.RecordingError{Module: moduleUploader, ErrorLevel: levelMajor, ErrorCode: codeStorage, Stat: 1, ErrorMsg: u.Refused.Error()})
 	}
@@ -42,7 +45,7 @@ const progressFull = 10000
 // Minute derives event 33 when a minute has passed since the last one. Minutes
 // in which nobody looked are not made up for.
 func (d *Deriver) Minute(u Uploads, now time.Time) {
-	if d.opened == 0 || d.web() {
+	if d.opened == 0 || d.web() || d.exited() {
 		return
 	}
 	n := int64(now.Sub(time.UnixMicro(d.opened)) / time.Minute)
@@ -59,8 +62,8 @@ func (d *Deriver) Minute(u Uploads, now time.Time) {
 
 // Misfit derives event 3: a call of the API did not fit the state.
 func (d *Deriver) Misfit(status session.Status, files []session.File, now time.Time) {
-	if slices.Contains(d.marks.Once, keyExit) {
-		return // nothing follows event 11
+	if d.exited() {
+		return
 	}
 	s := notify.StatusUpdate{Status: int(status)}
 	if d.rec.Plan.Mode == session.Individual {
@@ -85,6 +88,9 @@ func (d *Deriver) Failover(now time.Time) {
 
 // GivenUp derives the error of a recording whose worker could not be kept alive.
 func (d *Deriver) GivenUp(why string, now time.Time) {
+	if d.exited() {
+		return
+	}
 	module := moduleRecorder
 	if d.web() {
 		module = modulePage
@@ -103,9 +109,15 @@ type End struct {
 // keyExit names event 11 in the marks.
 const keyExit = "exit"
 
+// exited: nothing of the recording itself follows event 11.
+func (d *Deriver) exited() bool { return slices.Contains(d.marks.Once, keyExit) }
+
 // Exit derives the last events: 31 or 32 where there are files or where it
 // ended well without any, then 11.
 func (d *Deriver) Exit(e End, now time.Time) {
+	if d.exited() {
+		return
+	}
 	switch {
 	case e.Unsent != "":
 		d.once("error-upload", now, notify.RecordingError{Module: moduleUploader, ErrorLevel: levelFatal, ErrorCode: codeUpload, Stat: 1, ErrorMsg: e.Unsent})

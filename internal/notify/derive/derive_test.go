@@ -324,6 +324,22 @@ func TestTakenOver(t *testing.T) {
 	}
 }
 
+// Event 11 is the last one, whatever comes up later.
+func TestNothingAfterExit(t *testing.T) {
+	x := mixStory()
+	whole := x.tell()
+	d := New(x.recording(), whole[len(whole)-1])
+	d.Journal(x.journal, nil)
+	d.GivenUp("its spool folder is gone", at(300))
+	d.Trouble(Uploads{RetriedBackup: true}, at(300))
+	d.Minute(Uploads{}, at(3000))
+	d.Misfit(session.StatusExit, nil, at(300))
+	d.Exit(End{Failed: true, Unsent: "late"}, at(300))
+	if got := d.Take(); len(got) != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestRegistered(t *testing.T) {
 	x := mixStory()
 	rec := x.recording()
