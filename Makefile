@@ -5,7 +5,7 @@ GOLANGCI := v2.15.0
 TOOLS    := $(CURDIR)/.cache/bin
 SOURCES   = $(shell git ls-files '*.go' '*.c' '*.h' '*.json' '*.yaml' go.mod go.sum 2>/dev/null)
 
-.PHONY: setup build demo test lint bench load fuzz clean
+.PHONY: bench-mix setup build demo test lint bench load fuzz clean
 
 setup:
 	scripts/setup.sh build
@@ -42,6 +42,11 @@ $(TOOLS)/golangci-lint-$(GOLANGCI):
 
 bench: setup
 	go test -run '^$$' -bench . -benchtime 2s ./internal/api/... ./internal/media/... ./internal/recorder/...
+
+# What a mix costs beside its parts alone, ffmpeg and, if installed, GStreamer.
+bench-mix:
+	scripts/setup.sh demo
+	TAPEDECK_BENCH_MIX=1 go test -run '^$$' -bench MixTable -benchtime 1x -timeout 60m ./internal/recorder
 
 # 5,000 clients for a minute, against the built service.
 load: build

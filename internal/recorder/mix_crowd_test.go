@@ -90,7 +90,7 @@ func TestMixOfACrowd(t *testing.T) {
 		length = 600 * second
 	}
 	plan := mixPlan()
-	plan.SliceLength = 15 * time.Second
+	plan.SliceLength, plan.Mixing.FPS = 15*time.Second, 30
 	s := newStage(t, plan)
 	c := &crowd{s: s, rng: rand.New(rand.NewPCG(11, 12))}
 	for _, i := range []int{0, 1, 3} {
@@ -122,7 +122,7 @@ func TestMixOfACrowd(t *testing.T) {
 	s.run(length)
 	grown := residentKB(t) - middle
 	s.stop()
-	s.whole(s.mode.start, length-s.mode.start, 15)
+	s.whole(s.mode.start, length-s.mode.start, 30)
 	w := s.watch(probe.Region{X: 0.12, Y: 0.13, W: 0.06, H: 0.05}, probe.Whole())
 	if n := len(w.Blacks(1)); n > 0 {
 		t.Errorf("%d black pictures", n)

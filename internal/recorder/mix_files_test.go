@@ -301,14 +301,15 @@ func TestMixFault(t *testing.T) {
 }
 
 func TestNewMixRefuses(t *testing.T) {
+	s := newStage(t, mixPlan())
 	plan := mixPlan()
 	plan.Mixing = nil
-	if _, err := newMix(plan, Settings{}, nil, newTwin(), nil); err == nil {
+	if _, err := newMix(plan, Settings{}, s.out, newTwin(), nil); err == nil {
 		t.Error("a mix without a canvas")
 	}
 	plan = mixPlan()
 	plan.Mixing.FPS = 0
-	if _, err := newMix(plan, Settings{}, nil, newTwin(), nil); err == nil {
+	if _, err := newMix(plan, Settings{}, s.out, newTwin(), nil); err == nil {
 		t.Error("a mix without a frame rate")
 	}
 }
