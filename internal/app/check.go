@@ -34,6 +34,7 @@ func Check(c config.Config, w io.Writer) error {
 	}
 	line("data", "%s", c.Data)
 	line("spool", "%s; new recordings are refused below %d MB free", spoolDir(c), c.Spool.MinFreeMB)
+	checkBackup(c.Backup, line)
 	if c.NATS.URL == "" {
 		line("ledger", "embedded NATS in %s, every write synced", filepath.Join(c.Data, "nats"))
 	} else {

@@ -82,6 +82,19 @@ func openBackup(c config.Backup) (upload.Backup, error) {
 	return upload.Backup{Store: store, Prefix: prefix, After: c.After}, nil
 }
 
+// checkBackup says where files go that a caller's store does not take.
+func checkBackup(c config.Backup, line func(key, format string, args ...any)) {
+	_, err := openBackup(c)
+	switch {
+	case c.Bucket == "":
+		line("backup", "none: what a store does not take stays in the spool")
+	case err != nil:
+		line("backup", "BROKEN: %v", err)
+	default:
+		line("backup", "%s", c)
+	}
+}
+
 // shipper is an upload.Ship whose credentials come sealed.
 type shipper struct {
 	*upload.Ship
