@@ -93,22 +93,36 @@ func (j *Jobs) Add(ctx context.Context, sid string) error {
 // Take waits for the next job until ctx ends.
 func (j *Jobs) Take(ctx context.Context) (*Job, error) {
 	for ctx.Err() == nil {
-		batch, err := j.cons.Fetch(1, jetstream.FetchMaxWait(2*time.Second))
-		if err != nil {
-			return nil, fmt.Errorf("ledger: take a job: %w", err)
-		}
-		for m := range batch.Messages() {
-			meta, err := m.Metadata()
-			if err != nil {
-				return nil, fmt.Errorf("ledger: take a job: %w", err)
-			}
-			return &Job{SID: string(m.Data()), Attempt: int(meta.NumDelivered), msg: m}, nil
-		}
-		if err := batch.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) {
-			return nil, fmt.Errorf("ledger: take a job: %w", err)
+		if job, err := j.ask(ctx); job != nil || err != nil {
+			return job, err
 		}
 	}
 	return nil, ctx.Err()
+}
+
+// jobWait is how long one question for a job stands.
+const jobWait = 30 * time.Second
+
+// ask waits for a job, but not for ever. Nil without an error: there was none.
+func (j *Jobs) ask(ctx context.Context) (*Job, error) {
+	wait, cancel := context.WithTimeout(ctx, jobWait)
+	defer cancel()
+	batch, err := j.cons.Fetch(1, jetstream.FetchContext(wait))
+	if err != nil {
+		return nil, fmt.Errorf("ledger: take a job: %w", err)
+	}
+	if m, ok := <-batch.Messages(); ok {
+		meta, err := m.Metadata()
+		if err != nil {
+			return nil, fmt.Errorf("ledger: take a job: %w", err)
+		}
+		return &Job{SID: string(m.Data()), Attempt: int(meta.NumDelivered), msg: m}, nil
+	}
+	err = batch.Error()
+	if err == nil || wait.Err() != nil || errors.Is(err, nats.ErrTimeout) {
+		return nil, nil
+	}
+	return nil, fmt.Errorf("ledger: take a job: %w", err)
 }
 
 // Waiting counts the jobs that are queued or being worked on.
