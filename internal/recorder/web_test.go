@@ -9,8 +9,10 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -53,7 +55,14 @@ func newWebStage(t *testing.T, plan session.Plan, path string) *webStage {
 		t.Skip("needs a browser")
 	}
 	s := &webStage{t: t, end: make(chan error, 1)}
-	s.srv = httptest.NewServer(http.FileServer(http.Dir("../webpage/testdata")))
+	files, clip := http.FileServer(http.Dir("../webpage/testdata")), http.FileServer(http.Dir(os.Getenv("TAPEDECK_TEST_CLIPS")))
+	s.srv = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, ".webm") {
+			clip.ServeHTTP(w, r)
+			return
+		}
+		files.ServeHTTP(w, r)
+	}))
 	t.Cleanup(s.srv.Close)
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	dir, err := spool.Create(t.TempDir(), plan.SID)
@@ -204,7 +213,7 @@ func keep(t *testing.T, path string) {
 	}
 	b, err := os.ReadFile(path)
 	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, t.Name()+filepath.Ext(path)), b, 0o644)
+		err = os.WriteFile(filepath.Join(dir, filepath.Base(t.Name())+filepath.Ext(path)), b, 0o644)
 	}
 	if err != nil {
 		t.Error(err)
@@ -288,7 +297,8 @@ func TestWebClockLong(t *testing.T) {
 	if d, err := time.ParseDuration(os.Getenv("TAPEDECK_TEST_SPAN")); err == nil {
 		length = d
 	}
-	for _, page := range []string{"anim", "video"} {
+	t.Setenv("TAPEDECK_TEST_CLIPS", clockClip(t, int(length.Seconds())+30))
+	for _, page := range []string{"anim", "clip"} {
 		t.Run(page, func(t *testing.T) {
 			plan := webPlan()
 			plan.SliceLength = 15 * time.Second
@@ -314,4 +324,47 @@ func TestWebClockLong(t *testing.T) {
 			}
 		})
 	}
+}
+
+// clockClip makes a film of the clock: 30 pictures a second with the bars, and a
+// beep at every second.
+func clockClip(t *testing.T, seconds int) string {
+	t.Helper()
+	const w, h, fps = 640, 360, 30
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "ffmpeg", "-v", "error", "-y",
+		"-f", "rawvideo", "-pix_fmt", "gray", "-s", "640x360", "-r", "30", "-i", "-",
+		"-f", "lavfi", "-i", `aevalsrc=0.5*sin(2*PI*1000*t)*lt(mod(t\,1)\,0.06):s=48000:d=`+strconv.Itoa(seconds),
+		"-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "1500k", "-pix_fmt", "yuv420p", "-g", "60",
+		"-c:a", "libopus", "-b:a", "64k", filepath.Join(dir, "clock.webm"))
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pic := make([]byte, w*h)
+	for n := range seconds * fps {
+		ms := n * 1000 / fps
+		v := uint32(ms)<<8 | uint32(0x5a^byte(ms)^byte(ms>>8)^byte(ms>>16))
+		for y := range h {
+			for x := range w {
+				g := byte((x + y + n*7) & 127)
+				if y < 24 || y >= h-24 {
+					if g = 0; v>>(31-x*32/w)&1 == 1 {
+						g = 255
+					}
+				}
+				pic[y*w+x] = g
+			}
+		}
+		if _, err := in.Write(pic); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(in.Close(), cmd.Wait()); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
