@@ -20,13 +20,16 @@ type Costs struct {
 	Individual    float64 // the recording itself
 	IndividualOne float64 // in addition, for each user that is expected
 	Users         int     // expected when the plan does not say
+	Web           float64 // a page that stands still, with its browser
+	WebMegapixel  float64 // in addition, for each million pixels a second of a page that moves
 }
 
 // DefaultCosts are measurements on a 2-core 2.x GHz machine: a mix of four users
 // takes 0.07 cores at 640x360 and 15 frames a second, 0.22..0.26 at 1280x720
-// and 30; a user of an individual recording takes 0.011..0.020.
+// and 30; a user of an individual recording takes 0.011..0.020; a page 0.1 when it
+// stands still, 0.5..0.8 when all of it moves at 1280x720 and 30.
 func DefaultCosts() Costs {
-	return Costs{Mix: 0.045, MixMegapixel: 0.0075, MixAudio: 0.03, Individual: 0.01, IndividualOne: 0.017, Users: 4}
+	return Costs{Mix: 0.045, MixMegapixel: 0.0075, MixAudio: 0.03, Individual: 0.01, IndividualOne: 0.017, Users: 4, Web: 0.1, WebMegapixel: 0.018}
 }
 
 // Of returns the cores that a recording takes.
@@ -37,6 +40,9 @@ func (c Costs) Of(p session.Plan) float64 {
 		}
 		m := p.Mixing
 		return c.Mix + c.MixMegapixel*float64(m.Width*m.Height*m.FPS)/1e6
+	}
+	if p.Mode == session.Web && p.Page != nil {
+		return c.Web + c.WebMegapixel*float64(p.Page.Width*p.Page.Height*p.Page.FPS)/1e6
 	}
 	users := c.Users
 	for _, l := range []session.UIDList{p.Subscription.Audio, p.Subscription.Video} {
