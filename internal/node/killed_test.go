@@ -224,7 +224,7 @@ func (h *hookLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestKilledNode(t *testing.T) {
 	kills, goal := 4, 6
 	if os.Getenv("TAPEDECK_TEST_LONG") != "" {
-		kills, goal = 50, 60
+		kills, goal = 50, 110
 	}
 	h := &hookLog{}
 	srv := httptest.NewServer(h)
