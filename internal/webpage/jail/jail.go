@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -132,11 +133,32 @@ func start(cfg Config, level string) (*Jail, error) {
 
 // scratch makes the folder for a browser without namespaces.
 func scratch(cfg Config) (string, error) {
-	dir, err := os.MkdirTemp(cfg.Scratch, "tapedeck-web-")
+	root := cfg.Scratch
+	if root == "" {
+		root = os.TempDir()
+	}
+	sweep(root)
+	dir, err := os.MkdirTemp(root, fmt.Sprintf("%s%d-", scratchPrefix, os.Getpid()))
 	if err != nil {
 		return "", err
 	}
 	return dir, os.Chmod(dir, 0o711)
+}
+
+const scratchPrefix = "tapedeck-web-"
+
+// sweep removes the folders of processes that were killed.
+func sweep(root string) {
+	dirs, _ := filepath.Glob(filepath.Join(root, scratchPrefix+"*"))
+	for _, d := range dirs {
+		var pid int
+		if n, err := fmt.Sscanf(strings.TrimPrefix(filepath.Base(d), scratchPrefix), "%d-", &pid); n != 1 || err != nil {
+			continue
+		}
+		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			clean(d)
+		}
+	}
 }
 
 // spawn starts the helper with the control pipe as files 3 and 4, where
