@@ -1,0 +1,127 @@
+package recorder
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// treeCPU returns the processor time of a process and all it started, in seconds.
+func treeCPU(pids ...int) (sum float64) {
+	for _, pid := range pids {
+		b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		if err != nil {
+			continue
+		}
+		f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+		for _, i := range []int{11, 12} { // utime, stime; the living are counted one by one
+			n, _ := strconv.ParseFloat(f[i], 64)
+			sum += n / 100
+		}
+		tasks, _ := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/children")
+		for _, t := range tasks {
+			kids, _ := os.ReadFile(t)
+			for _, k := range strings.Fields(string(kids)) {
+				if n, err := strconv.Atoi(k); err == nil {
+					sum += treeCPU(n)
+				}
+			}
+		}
+	}
+	return sum
+}
+
+const benchSpan = 10 * time.Second
+
+// TestWebCost compares the processor time of a second of recording with that of
+// the usual way: Xvfb, x11grab, PulseAudio and ffmpeg, at equal settings of the
+// encoder. Packages xvfb, pulseaudio and pulseaudio-utils are needed.
+func TestWebCost(t *testing.T) {
+	if os.Getenv("TAPEDECK_TEST_LONG") == "" {
+		t.Skip("a benchmark: TAPEDECK_TEST_LONG=1")
+	}
+	t.Setenv("TAPEDECK_TEST_CLIPS", clockClip(t, 40))
+	for _, page := range []string{"anim", "clip", "slides"} {
+		var ours, theirs []float64
+		for range 3 {
+			theirs = append(theirs, usual(t, page))
+			ours = append(ours, own(t, page))
+		}
+		a, b := least(theirs), least(ours)
+		t.Logf("%-7s usual %.3f cores %.3f, ours %.3f %.3f, ratio %.2f", page, a, theirs, b, ours, b/a)
+	}
+}
+
+func least(v []float64) float64 {
+	m := v[0]
+	for _, x := range v {
+		m = min(m, x)
+	}
+	return m
+}
+
+func own(t *testing.T, page string) (cores float64) {
+	t.Run("ours-"+page, func(t *testing.T) {
+		plan := webPlan()
+		plan.MP4, plan.Page.AudioProfile = false, 1
+		s := newWebStage(t, plan, "/"+page+".html")
+		s.rolling()
+		<-time.After(2 * time.Second)
+		before, at := treeCPU(os.Getpid()), time.Now()
+		<-time.After(benchSpan)
+		cores = (treeCPU(os.Getpid()) - before) / time.Since(at).Seconds()
+		s.finish()
+	})
+	return cores
+}
+
+// usual records a page as most recorders of pages do.
+func usual(t *testing.T, page string) (cores float64) {
+	t.Run("usual-"+page, func(t *testing.T) {
+		files, clip := http.FileServer(http.Dir("../webpage/testdata")), http.FileServer(http.Dir(os.Getenv("TAPEDECK_TEST_CLIPS")))
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, ".webm") {
+				clip.ServeHTTP(w, r)
+				return
+			}
+			files.ServeHTTP(w, r)
+		}))
+		defer srv.Close()
+		dir := t.TempDir()
+		display := fmt.Sprintf(":%d", 300+os.Getpid()%500)
+		var pids []int
+		run := func(env []string, name string, args ...string) {
+			cmd := exec.Command(name, args...)
+			cmd.Env = append(append(os.Environ(), "HOME="+dir, "XDG_RUNTIME_DIR="+dir, "PULSE_SERVER=unix:"+dir+"/pulse.sock"), env...)
+			if err := cmd.Start(); err != nil {
+				t.Skipf("%s: %v", name, err)
+			}
+			pids = append(pids, cmd.Process.Pid)
+			t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+		}
+		run(nil, "pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
+			"-L", "module-native-protocol-unix socket="+dir+"/pulse.sock auth-anonymous=1", "-L", "module-null-sink sink_name=rec rate=48000")
+		run(nil, "Xvfb", display, "-screen", "0", "1280x720x24", "-nolisten", "tcp", "-ac")
+		<-time.After(2 * time.Second)
+		run([]string{"DISPLAY=" + display, "PULSE_SINK=rec"}, "/usr/lib/chromium/chromium", "--no-sandbox", "--kiosk", "--disable-gpu",
+			"--ozone-platform=x11", "--no-first-run", "--autoplay-policy=no-user-gesture-required", "--disable-background-networking",
+			"--window-size=1280,720", "--window-position=0,0", "--user-data-dir="+dir+"/profile", srv.URL+"/"+page+".html")
+		<-time.After(4 * time.Second)
+		run(nil, "ffmpeg", "-v", "error", "-y", "-thread_queue_size", "512", "-f", "x11grab", "-draw_mouse", "0", "-framerate", "30", "-video_size", "1280x720", "-i", display,
+			"-thread_queue_size", "512", "-f", "pulse", "-i", "rec.monitor", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "superfast", "-threads", "1", "-bf", "0",
+			"-b:v", "2000k", "-maxrate", "2000k", "-bufsize", "4000k", "-g", "150", "-x264-params", "rc-lookahead=0:mbtree=0:scenecut=0:weightp=0:force-cfr=1",
+			"-c:a", "aac", "-b:a", "128k", "-ac", "1", "-ar", "48000", "-f", "hls", "-hls_time", "3", dir+"/out.m3u8")
+		<-time.After(3 * time.Second)
+		before, at := treeCPU(pids...), time.Now()
+		<-time.After(benchSpan)
+		cores = (treeCPU(pids...) - before) / time.Since(at).Seconds()
+	})
+	return cores
+}
