@@ -47,7 +47,12 @@ func workerEnv(c config.Config) ([]string, error) {
 	for _, p := range policy.Allow {
 		ranges = append(ranges, p.String())
 	}
-	env := []string{"TAPEDECK_EGRESS_ALLOW=" + strings.Join(ranges, ",")}
+	env := []string{
+		"TAPEDECK_EGRESS_ALLOW=" + strings.Join(ranges, ","),
+		// A worker has few and large allocations on whatever thread: more arenas of
+		// malloc and a larger Go heap only keep memory that is not used.
+		"MALLOC_ARENA_MAX=2", "GOGC=50",
+	}
 	if c.Mix.Quality != "" {
 		env = append(env, "TAPEDECK_MIX_QUALITY="+c.Mix.Quality)
 	}
