@@ -21,7 +21,7 @@ const (
 	// than it says. It was measured with pages that flash and beep; a page that
 	// draws and sounds by its own clock comes out on one side of zero, a film on
 	// the other (docs/benchmarks.md).
-	webLag media.Time = -70_000
+	webLag media.Time = -60_000
 
 	// webBeat is the distance of pictures while nothing changes.
 	webBeat = time.Second
@@ -176,10 +176,18 @@ func (m *webMode) resumes(n int64) bool {
 	return len(m.files.planned) > 0 && m.files.planned[0] == n
 }
 
-// last encodes what is seen at the end, so that it is as long as it was seen.
+// last encodes what is seen at the end, so that it is as long as it was seen:
+// twice, since an MP4 gives its last picture the length of the one before.
 func (c *webCamera) last() error {
-	c.shown = 0
-	return c.picture(false)
+	end := c.tick
+	for c.tick = end - 1; c.tick <= end; c.tick++ {
+		c.shown = 0
+		if err := c.picture(false); err != nil {
+			return err
+		}
+	}
+	c.tick = end
+	return nil
 }
 
 // hear encodes the sound up to time t.
