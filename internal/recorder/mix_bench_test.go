@@ -107,3 +107,32 @@ func BenchmarkMP4Close(b *testing.B) {
 		b.StartTimer()
 	}
 }
+
+// BenchmarkMixOfSound measures a mix of four users without pictures, and
+// BenchmarkMixAtRest one of four cameras that are switched off.
+func BenchmarkMixOfSound(b *testing.B) { quietMix(b, session.AudioOnly) }
+
+// BenchmarkMixAtRest measures a canvas that never changes, with sound.
+func BenchmarkMixAtRest(b *testing.B) { quietMix(b, session.Both) }
+
+func quietMix(b *testing.B, streams session.StreamTypes) {
+	sound := recordSound(b)
+	cpu := 0.0
+	const length = 60 * second
+	for b.Loop() {
+		plan := mixPlan()
+		plan.Streams, plan.SliceLength = streams, 15*time.Second
+		plan.Mixing = &session.Mixing{Width: 1280, Height: 720, FPS: 30, Bitrate: 1500, Layout: session.Layout{Kind: 1}}
+		s := newStage(b, plan)
+		for uid := range uint32(4) {
+			a := &actor{s: s, user: person(uid + 1), drop: func(bool, int64) bool { return false }, audio: sound}
+			a.stay(0, 2*length)
+		}
+		before := cpuSeconds()
+		s.run(length)
+		s.stop()
+		cpu += cpuSeconds() - before
+		s.mode.close()
+	}
+	b.ReportMetric(cpu/float64(b.N)/(float64(length)/1e6), "cpu-s/s")
+}
