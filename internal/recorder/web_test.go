@@ -138,11 +138,11 @@ func TestWebLife(t *testing.T) {
 	s := newWebStage(t, webPlan(), "/anim.html")
 	s.rolling()
 	span := func(d time.Duration) { <-time.After(d) }
-	span(4 * time.Second)
+	span(3 * time.Second)
 	s.mode.Hold(true)
 	span(5 * time.Second)
 	s.mode.Hold(false)
-	span(4 * time.Second)
+	span(3 * time.Second)
 	b, ok := s.mode.current().(browser)
 	if !ok {
 		t.Fatalf("the recording ended: %v", <-s.end)
@@ -152,7 +152,7 @@ func TestWebLife(t *testing.T) {
 	for !slices.ContainsFunc(s.facts(), func(f spool.Fact) bool { return f.Type == spool.FactGap }) && time.Now().Before(deadline) {
 		span(100 * time.Millisecond)
 	}
-	span(2 * time.Second)
+	span(time.Second)
 	files := s.finish()
 	if len(files) != 1 {
 		t.Fatalf("files %v", files)
@@ -182,10 +182,10 @@ func TestWebLife(t *testing.T) {
 			jump = max(jump, float64(b.Clock-a.Clock)/1000-(b.At-a.At))
 		}
 	}
-	if jump < 4 || jump > 7 {
+	if jump < 4 || jump > 8 {
 		t.Errorf("the pause took %.1f s out of the file, want about 5", jump)
 	}
-	if torn > 0 || len(r.Beeps) < 5 || r.Peak < 0.3 || len(r.Frames) < 40 {
+	if torn > 0 || len(r.Beeps) < 3 || r.Peak < 0.3 || len(r.Frames) < 25 {
 		t.Errorf("%d pictures, %d torn, %d beeps, peak %.2f", len(r.Frames), torn, len(r.Beeps), r.Peak)
 	}
 	for _, ts := range slicesOf(t, s) {
@@ -255,7 +255,7 @@ func TestWebRefusals(t *testing.T) {
 // maxRecordingHour says so.
 func TestWebStill(t *testing.T) {
 	plan := webPlan()
-	plan.Page.MaxLength = 12 * time.Second
+	plan.Page.MaxLength = 10 * time.Second
 	plan.Page.AudioProfile = 0
 	s := newWebStage(t, plan, "/still.html")
 	s.rolling()
@@ -282,7 +282,7 @@ func TestWebStill(t *testing.T) {
 			pictures++
 		}
 	}
-	if seconds := info.Duration.Seconds(); seconds < 3 || float64(pictures) > 2*seconds+12 {
+	if seconds := info.Duration.Seconds(); seconds < 1 || float64(pictures) > 2*seconds+12 {
 		t.Errorf("%d pictures in %.1f s", pictures, seconds)
 	}
 }
