@@ -17,14 +17,9 @@ import (
 )
 
 const (
-	extMP3 = ".mp3"
-
 	// An MP4 of raw mode ends at this length or size (files.md 5.5).
 	rawLength = 2 * time.Hour
 	rawBytes  = 2 << 30
-
-	// mp3Bitrate is that of a user's sound as MP3, which is mono.
-	mp3Bitrate = 64_000 // bit/s
 )
 
 // rawSlice returns the name of a slice in raw mode: the time stands before the codec.
@@ -151,31 +146,4 @@ func (r *rawMP4) close(end media.Time) error {
 		return err
 	}
 	return file.Close(max(end, r.end) - r.start)
-}
-
-// mp3File takes the sound of a user as MP3: a file for each time they are heard.
-type mp3File struct {
-	p    *userStreams
-	file *MP4
-}
-
-// put implements soundSink.
-func (f *mp3File) put(at media.Time, packet []byte) (err error) {
-	if f.file == nil {
-		if f.file, err = f.p.m.out.userFile(f.p.uid, "mp3", extMP3, session.TrackAudio, at); err != nil {
-			return err
-		}
-	}
-	_, err = f.file.Write(packet)
-	return err
-}
-
-// close implements soundSink.
-func (f *mp3File) close(at media.Time, _ bool) error {
-	if f.file == nil {
-		return nil
-	}
-	file := f.file
-	f.file = nil
-	return file.Close(at - file.Start())
 }

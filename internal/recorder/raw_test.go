@@ -168,6 +168,9 @@ func TestRawMP3(t *testing.T) {
 		t.Fatalf("%+v, %v", info, err)
 	}
 	within(t, "MP3", info.Duration, 8*time.Second, 150*time.Millisecond)
+	if err := probe.Clean(t.Context(), path); err != nil {
+		t.Error(err)
+	}
 	w, err := probe.Watch(t.Context(), []probe.Segment{{Path: path}})
 	if err != nil || len(w.Beeps(samples.ToneH264)) != 8 {
 		t.Errorf("%v", err)
