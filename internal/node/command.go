@@ -192,6 +192,10 @@ func (k *keeper) answerStop(ctx context.Context, async bool) ledger.Reply {
 	default:
 	}
 	rec = k.rec
+	if code == codeUploading && k.strand() {
+		code = codeOK
+		k.p.apply(&rec)
+	}
 	if code == codeOK && k.orphan || rec.State == session.Failed {
 		return ledger.Reply{Code: codeNoTask}
 	}
@@ -199,6 +203,19 @@ func (k *keeper) answerStop(ctx context.Context, async bool) ledger.Reply {
 		code = codeNoData
 	}
 	return ledger.Reply{Code: code, Record: &rec}
+}
+
+// strand reports whether the files stay in the spool for now: every attempt to
+// store them fails, at the caller's store and at a backup. Mode raw has an answer
+// for that (rest-api.md 14); the uploads go on all the same. The caller holds mu.
+func (k *keeper) strand() bool {
+	s := k.shipping
+	if k.plan.Mode != session.Raw || !k.p.view.ended || s.Waiting == 0 || s.LastError == nil {
+		return false
+	}
+	k.p.stranded = true
+	wake(k.changed)
+	return true
 }
 
 // answerPlan changes what is recorded, in the record first, then at the worker.

@@ -150,6 +150,7 @@ type progress struct {
 	uploaded bool   // a first file arrived at its destination
 	shipped  bool   // every file did
 	backuped bool   // some went to the backup store
+	stranded bool   // stop has waited for files that no store takes
 	givenUp  string // uploads were given up; why
 }
 
@@ -214,6 +215,8 @@ func (p *progress) reason(r *ledger.Record) {
 func (p *progress) uploading(r *ledger.Record) {
 	switch {
 	case !p.view.ended:
+	case !p.shipped && r.Plan.Mode == session.Raw && (p.stranded || p.givenUp != ""):
+		r.Uploading = session.UploadStranded
 	case !p.shipped:
 		r.Uploading = session.UploadUnknown
 	case p.backuped:

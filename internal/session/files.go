@@ -5,6 +5,7 @@ const (
 	UploadUnknown  = "unknown"
 	UploadUploaded = "uploaded"
 	UploadBackuped = "backuped"
+	UploadStranded = "stranded" // mode raw only: files stay in the spool, no store takes them
 )
 
 // Values of a file's trackType.
