@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"tapedeck/internal/app"
 	"tapedeck/internal/config"
@@ -66,7 +65,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) error {
 		}
 		return app.Check(c, out)
 	case "demo":
-		return runDemo(ctx, args, out, errs)
+		return demo.Command(ctx, args[1:], app.StartForDemo, out, errs)
 	case "events":
 		return app.EventsCommand(ctx, args[1:], running, out, errs)
 	case "conform":
@@ -119,15 +118,4 @@ func running(file, data string) (config.Config, error) {
 		set["data"] = data
 	}
 	return config.Load(file, os.Environ(), set)
-}
-
-func runDemo(ctx context.Context, args []string, out, errs io.Writer) error {
-	fs := flag.NewFlagSet("tapedeck demo", flag.ContinueOnError)
-	fs.SetOutput(errs)
-	dir := fs.String("out", "./recordings", "folder for the recordings, the contact sheet and summary.json")
-	seconds := fs.Duration("for", 30*time.Second, "how long to record")
-	if err := fs.Parse(args[1:]); err != nil {
-		return errors.Join(flag.ErrHelp, err)
-	}
-	return demo.Run(ctx, demo.Options{Out: *dir, Duration: *seconds, StartServer: app.StartForDemo, Progress: out})
 }
