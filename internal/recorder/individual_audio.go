@@ -33,6 +33,7 @@ type userAudio struct {
 	decided  bool        // the first container is settled
 	held     []channel.Media
 
+	channels int // of sound that is transcoded: two once the user has sent stereo
 	aac      *ts.Writer
 	original *ts.Writer // Opus
 	config   []byte     // AudioSpecificConfig of what is encoded
@@ -58,9 +59,13 @@ func newUserAudio(p *userStreams) *userAudio {
 	return &userAudio{
 		p: p, live: map[string]*channel.Track{},
 		decided:  p.m.plan.StreamMode != session.StreamStandard || !p.m.plan.Streams.Video(),
-		aac:      ts.New(ts.Config{Audio: true, SampleRate: codec.OpusRate, Channels: 1}),
+		channels: 1, aac: aacWriter(1),
 		original: ts.New(ts.Config{Audio: true, AudioCodec: media.Opus, Channels: 2}),
 	}
+}
+
+func aacWriter(channels int) *ts.Writer {
+	return ts.New(ts.Config{Audio: true, SampleRate: codec.OpusRate, Channels: channels})
 }
 
 // started takes note of a track that sends from a time on. Video tracks matter
@@ -163,6 +168,9 @@ func (a *userAudio) push(t *channel.Track, u media.Unit) error {
 }
 
 func (a *userAudio) write(t *channel.Track, u media.Unit) error {
+	if err := a.widen(u); err != nil {
+		return err
+	}
 	if a.pipe == nil && !a.begin(u) {
 		return nil
 	}
@@ -172,6 +180,20 @@ func (a *userAudio) write(t *channel.Track, u media.Unit) error {
 		return err
 	}
 	return a.pipe.push(t, u)
+}
+
+// widen goes on in stereo with the first packet that is: behind a discontinuity,
+// as decoders want it, and for good, since encoders send mono wherever both
+// channels are alike. In raw mode sound is mono.
+func (a *userAudio) widen(u media.Unit) error {
+	if a.channels == 2 || opusChannels(u.Data) == 1 || a.p.m.raw() || a.webm() || a.passed() {
+		return nil
+	}
+	a.channels, a.aac = 2, aacWriter(2)
+	if a.pipe == nil {
+		return nil
+	}
+	return a.end(a.pipe.tail(), false)
 }
 
 // begin starts a stream with u and reports whether that is possible.
@@ -205,9 +227,9 @@ func (a *userAudio) encoded(first media.Unit) (*aacPipe, error) {
 	case a.p.m.raw() && a.p.m.plan.MP3:
 		return newMP3Pipe(a.p, &mp3File{p: a.p}, first)
 	case a.p.merged != nil:
-		return newAACPipe(a.p, a.p.merged, first)
+		return newAACPipe(a.p, a.p.merged, 1, first)
 	}
-	return newAACPipe(a.p, &soundSlices{p: a.p, w: tsSound{a.aac}}, first)
+	return newAACPipe(a.p, &soundSlices{p: a.p, w: tsSound{a.aac}}, a.channels, first)
 }
 
 // advance writes what is due and ends a stream whose padding is over.

@@ -7,8 +7,9 @@ import (
 	"tapedeck/internal/media/mix"
 )
 
-// aacBitrate is that of a user's transcoded sound, which is mono: one of the two
-// statements of files.md 6.1, and what a voice needs.
+// aacBitrate is that of one channel of a user's transcoded sound. Both statements
+// of files.md 6.1 hold: a voice, which is sent in mono, has 48 kbit/s, and sound
+// has as many channels as its source.
 const aacBitrate = 48_000 // bit/s
 
 // aacPipe decodes all tracks of a user, adds them up on the timeline and
@@ -19,7 +20,9 @@ type aacPipe struct {
 	mixer  *mix.Mixer
 	voices map[string]*mixVoice
 	enc    soundEncoder
-	pcm    []float32 // one frame
+	pcm    []float32 // one frame, interleaved
+	size   int       // samples of a frame
+	wide   int       // channels
 	start  int64     // position of the first encoded frame, priming included
 	frames int64     // encoded so far
 }
@@ -32,13 +35,13 @@ type soundEncoder interface {
 	Close()
 }
 
-func newAACPipe(p *userStreams, sink soundSink, first media.Unit) (*aacPipe, error) {
-	enc, err := codec.NewAACEncoder(mix.Rate, 1, aacBitrate)
+func newAACPipe(p *userStreams, sink soundSink, channels int, first media.Unit) (*aacPipe, error) {
+	enc, err := codec.NewAACEncoder(mix.Rate, channels, channels*aacBitrate)
 	if err != nil {
 		return nil, err
 	}
 	p.audio.config = enc.Config()
-	return newEncodedPipe(p, sink, enc, codec.AACFrame, first), nil
+	return newEncodedPipe(p, sink, enc, codec.AACFrame, channels, first), nil
 }
 
 // newMP3Pipe is newAACPipe for MP3.
@@ -47,22 +50,22 @@ func newMP3Pipe(p *userStreams, sink soundSink, first media.Unit) (*aacPipe, err
 	if err != nil {
 		return nil, err
 	}
-	return newEncodedPipe(p, sink, enc, enc.FrameSize(), first), nil
+	return newEncodedPipe(p, sink, enc, enc.FrameSize(), 1, first), nil
 }
 
-func newEncodedPipe(p *userStreams, sink soundSink, enc soundEncoder, size int, first media.Unit) *aacPipe {
+func newEncodedPipe(p *userStreams, sink soundSink, enc soundEncoder, size, channels int, first media.Unit) *aacPipe {
 	// On a multiple of eight samples every frame begins on a whole 90 kHz tick.
 	start := first.PTS.Samples48k() &^ 7
 	return &aacPipe{
-		p: p, slices: sink, mixer: mix.New(1, start), voices: map[string]*mixVoice{},
-		enc: enc, pcm: make([]float32, size), start: start - int64(enc.Priming()),
+		p: p, slices: sink, mixer: mix.New(channels, start), voices: map[string]*mixVoice{},
+		enc: enc, pcm: make([]float32, size*channels), size: size, wide: channels, start: start - int64(enc.Priming()),
 	}
 }
 
 func (a *aacPipe) push(t *channel.Track, u media.Unit) error {
 	v := a.voices[t.ID]
 	if v == nil {
-		dec, err := codec.NewOpusDecoder(1)
+		dec, err := codec.NewOpusDecoder(a.wide)
 		if err != nil {
 			a.p.log.Error("no decoder for a user's sound", "err", err)
 			return nil
@@ -82,7 +85,7 @@ func (a *aacPipe) drop(id string) {
 }
 
 func (a *aacPipe) advance(to media.Time) error {
-	for limit := to.Samples48k(); a.mixer.Pos()+int64(len(a.pcm)) <= limit; {
+	for limit := to.Samples48k(); a.mixer.Pos()+int64(a.size) <= limit; {
 		if err := a.frame(); err != nil {
 			return err
 		}
@@ -90,7 +93,7 @@ func (a *aacPipe) advance(to media.Time) error {
 	return nil
 }
 
-// frame encodes the next 1024 samples.
+// frame encodes the next frame.
 func (a *aacPipe) frame() error {
 	a.mixer.Read(a.pcm)
 	out, err := a.enc.Encode(a.pcm)
@@ -113,7 +116,7 @@ func (a *aacPipe) put(frames [][]byte) error {
 
 // position is where the next encoded frame begins.
 func (a *aacPipe) position() media.Time {
-	return media.FromSamples48k(a.start + a.frames*int64(len(a.pcm)))
+	return media.FromSamples48k(a.start + a.frames*int64(a.size))
 }
 
 func (a *aacPipe) tail() media.Time { return media.FromSamples48k(a.mixer.End()) }

@@ -29,7 +29,7 @@ type Clip struct {
 
 // Frame is one access unit in the form of media.Unit.Data.
 type Frame struct {
-	Data []byte
+	Data []byte // empty: nothing is sent, as in a pause of discontinuous transmission
 	Key  bool
 }
 

@@ -29,6 +29,7 @@ type feed struct {
 
 	muted   atomic.Bool
 	waiting bool // muted until the next key frame
+	paused  bool // the clip had nothing to send
 	bound   atomic.Bool
 }
 
@@ -82,11 +83,15 @@ func (f *feed) send() error {
 		f.waiting = true
 		return nil
 	}
+	if len(frame.Data) == 0 {
+		f.paused = true
+		return nil
+	}
 	if f.waiting && !frame.Key {
 		return nil
 	}
-	resumed := f.waiting
-	f.waiting = false
+	resumed := f.waiting || f.paused
+	f.waiting, f.paused = false, false
 	data := frame.Data
 	if f.seal != nil {
 		var err error
