@@ -71,7 +71,7 @@ func TestMissingSlices(t *testing.T) {
 	if err != nil || len(r.Missing) != 1 || r.Missing[0] != filepath.Base(all[1]) {
 		t.Fatalf("%v, %v", r.Missing, err)
 	}
-	if r.Length() != 26*sec {
+	if d := r.Length() - 26*sec; d < 0 || d > 50_000 {
 		t.Errorf("%v long", r.Length())
 	}
 	if _, err := Open(t.TempDir(), ""); err == nil {
