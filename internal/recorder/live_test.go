@@ -32,6 +32,7 @@ type live struct {
 	leave context.CancelFunc
 	gone  chan error
 	over  bool
+	loose bool // senders pause, so that arrival tells little: judge forgives what was placed before their first report
 }
 
 // serve starts a LiveKit server.
