@@ -22,6 +22,9 @@ type loading struct {
 	document chan struct{}
 	complete chan struct{}
 	crashed  chan struct{}
+	// echo: the load follows a crash, which the browser tells twice. Until the
+	// navigation is answered, the second telling of it may still come.
+	echo bool
 }
 
 var chromeVersion = regexp.MustCompile(`Chrome/[0-9.]+`)
@@ -41,6 +44,7 @@ func (p *Page) Load(ctx context.Context) error {
 	defer cancel()
 	l := &loading{status: make(chan int, 8), document: make(chan struct{}, 8), complete: make(chan struct{}, 8), crashed: make(chan struct{}, 8)}
 	p.mu.Lock()
+	l.echo = p.crashed
 	p.loading, p.crashed, p.reached = l, false, false
 	session := p.session
 	p.mu.Unlock()
@@ -59,6 +63,9 @@ func (p *Page) Load(ctx context.Context) error {
 	if err := p.navigate(ctx, session, l); err != nil {
 		return err
 	}
+	p.mu.Lock()
+	l.echo = false
+	p.mu.Unlock()
 	if err := l.wait(ctx); err != nil {
 		return err
 	}
@@ -195,7 +202,7 @@ func (p *Page) stray(m reply) {
 func (p *Page) crash() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.crashed {
+	if p.crashed || p.loading != nil && p.loading.echo {
 		return
 	}
 	p.crashed = true
