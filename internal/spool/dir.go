@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
-	"syscall"
 	"unicode/utf8"
 )
 
@@ -33,6 +32,7 @@ const (
 type Dir struct {
 	root string
 	sid  string
+	key  []byte // of the recording's files, nil: they are not encrypted
 }
 
 // Create makes the folder of recording sid below root, and root itself, with
@@ -164,27 +164,6 @@ func (d *Dir) FilePath(name string) string {
 // element. Facts come from a process that decodes foreign media; who acts on
 // them checks.
 func ValidName(name string) bool { return checkName(name) == nil }
-
-// OpenFile opens a finished file for reading. Only a regular file is opened,
-// never what a link leads to. ErrNotFound: it is not there.
-func (d *Dir) OpenFile(name string) (*os.File, error) {
-	if err := checkName(name); err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(d.FilePath(name), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, fault("open "+name, err)
-	}
-	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = fmt.Errorf("%w: it is no regular file", ErrName)
-	}
-	if err != nil {
-		_ = f.Close()
-		return nil, fault("open "+name, err)
-	}
-	return f, nil
-}
 
 // WriteSession stores v as session.json, atomically and readable by the owner only.
 func (d *Dir) WriteSession(v any) error {

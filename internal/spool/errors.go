@@ -13,6 +13,7 @@ var (
 	ErrBusy     = errors.New("another process writes here")
 	ErrName     = errors.New("not a name for a file of the spool")
 	ErrNotFound = errors.New("not in the spool")
+	ErrSealed   = errors.New("the file is encrypted and cannot be opened")
 	ErrBroken   = errors.New("log is not trusted any more")
 )
 

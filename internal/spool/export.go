@@ -21,7 +21,8 @@ type Exported struct {
 // Export copies what a recording's folder still has into a new folder: finished
 // files, unfinished ones as <name>.part, and both logs. The credentials in
 // session.json stay. Nothing is changed in the spool, and nothing that is there
-// is overwritten.
+// is overwritten. What is encrypted is decrypted: the folder needs its key
+// (WithKey), else ErrSealed.
 func (d *Dir) Export(to string) ([]Exported, error) {
 	if err := os.Mkdir(to, dirMode); err != nil {
 		return nil, fmt.Errorf("spool: export: name a folder that does not exist yet: %w", err)
@@ -45,9 +46,13 @@ func (d *Dir) Export(to string) ([]Exported, error) {
 		if !e.Type().IsRegular() || strings.HasSuffix(e.Name(), tmpSuffix) {
 			continue
 		}
-		size, sum, err := copyFile(filepath.Join(d.Path(), filesName, e.Name()), filepath.Join(to, e.Name()))
-		if errors.Is(err, os.ErrNotExist) {
+		size, sum, err := d.copyOut(e.Name(), filepath.Join(to, e.Name()))
+		if errors.Is(err, ErrNotFound) {
 			continue // it was uploaded, or got its final name, meanwhile
+		}
+		if errors.Is(err, ErrSealed) && d.key != nil {
+			done = append(done, Exported{Name: e.Name(), Damaged: true}) // its header is
+			continue
 		}
 		if err != nil {
 			return done, fault("export "+e.Name(), err)
@@ -56,19 +61,34 @@ func (d *Dir) Export(to string) ([]Exported, error) {
 		done = append(done, Exported{Name: e.Name(), Size: size, Damaged: want != "" && want != sum})
 	}
 	for _, name := range []string{journalName, receiptsName} {
-		if _, _, err := copyFile(filepath.Join(d.Path(), name), filepath.Join(to, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := copyLog(filepath.Join(d.Path(), name), filepath.Join(to, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return done, fault("export "+name, err)
 		}
 	}
 	return done, fault("export "+d.sid, syncDir(to))
 }
 
-func copyFile(from, to string) (size int64, sha string, err error) {
-	in, err := os.Open(from)
+// copyOut copies what a file of files/ holds.
+func (d *Dir) copyOut(name, to string) (size int64, sha string, err error) {
+	in, err := d.openRaw(name)
 	if err != nil {
 		return 0, "", err
 	}
 	defer func() { _ = in.Close() }()
+	return copyTo(to, in)
+}
+
+func copyLog(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	_, _, err = copyTo(to, in)
+	return err
+}
+
+func copyTo(to string, in io.Reader) (size int64, sha string, err error) {
 	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode)
 	if err != nil {
 		return 0, "", err

@@ -2,6 +2,9 @@ package spool
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -99,13 +102,9 @@ func (d *Dir) Inspect() (Report, error) {
 
 func (d *Dir) stateOf(f Fact, receipt Receipt) FileState {
 	s := FileState{Name: f.Name, Kind: f.Kind, Size: f.Size, Since: time.UnixMicro(f.At), Where: InSpool}
-	file, err := d.OpenFile(f.Name)
-	here := err == nil
-	if here {
-		if st, err := file.Stat(); err == nil && s.Size == 0 {
-			s.Size = st.Size()
-		}
-		_ = file.Close()
+	size, here := d.sizeOf(f.Name)
+	if s.Size == 0 {
+		s.Size = size
 	}
 	// A receipt is for the newest content of a playlist, or an older one; for
 	// other files it is for this content or for one of that name before.
@@ -127,14 +126,32 @@ func (d *Dir) addParts(r *Report) error {
 		return err
 	}
 	for _, name := range parts {
-		p, err := d.openPart(name, 0)
-		if err != nil {
-			continue // it got its final name meanwhile
+		// One that is not there got its final name meanwhile.
+		if size, here := d.sizeOf(name + partSuffix); here {
+			r.Files = append(r.Files, FileState{Name: name, Size: size, Where: Writing})
 		}
-		if st, err := p.f.Stat(); err == nil {
-			r.Files = append(r.Files, FileState{Name: name, Size: st.Size(), Where: Writing})
-		}
-		_ = p.f.Close()
 	}
 	return nil
+}
+
+// sizeOf returns the length of a file's content, and whether the file is there.
+// Without its key an encrypted one is up to 16 bytes shorter than it says.
+func (d *Dir) sizeOf(name string) (bytes int64, here bool) {
+	if checkName(strings.TrimSuffix(name, partSuffix)) != nil {
+		return 0, false
+	}
+	f, err := d.openRaw(name)
+	if errors.Is(err, ErrSealed) {
+		st, err := os.Stat(filepath.Join(d.Path(), filesName, name))
+		if err != nil {
+			return 0, false
+		}
+		return max(st.Size()-headLen, 0), true
+	}
+	if err != nil {
+		return 0, false
+	}
+	defer func() { _ = f.Close() }()
+	bytes, _ = f.Size()
+	return bytes, true
 }

@@ -85,17 +85,3 @@ func readNote[T any](d *Dir, name string) (*T, error) {
 	}
 	return v, nil
 }
-
-// Scratch opens a file without a name in the recording's folder: it is gone
-// when it is closed, whatever happens.
-func (d *Dir) Scratch() (*os.File, error) {
-	f, err := os.CreateTemp(d.Path(), ".scratch-*"+tmpSuffix)
-	if err != nil {
-		return nil, fault("open a scratch file", err)
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		_ = f.Close()
-		return nil, fault("open a scratch file", err)
-	}
-	return f, nil
-}

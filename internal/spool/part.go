@@ -36,7 +36,7 @@ type Part struct {
 	final string
 
 	mu     sync.Mutex
-	f      *os.File
+	f      content
 	size   int64 // where Write goes on
 	sha    hash.Hash
 	md     hash.Hash
@@ -46,35 +46,66 @@ type Part struct {
 
 // CreatePart begins a file. A left-over .part of the same name is overwritten.
 func (d *Dir) CreatePart(name string) (*Part, error) {
-	return d.openPart(name, os.O_CREATE|os.O_TRUNC)
-}
-
-// ResumePart opens a .part that a crash left behind, for recovery. Write goes
-// on at its end.
-func (d *Dir) ResumePart(name string) (*Part, error) {
-	p, err := d.openPart(name, 0)
+	f, err := d.openPart(name, os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return nil, err
 	}
-	size, err := p.f.Seek(0, io.SeekEnd)
+	c, err := d.fresh(f)
 	if err != nil {
-		_ = p.f.Close()
+		return nil, fault("begin "+name, err)
+	}
+	return d.newPart(name, c), nil
+}
+
+// ResumePart opens a .part that a crash left behind, for recovery. Write goes
+// on at its end. ErrSealed: the folder has not the key that it was written
+// with, or its header is damaged.
+func (d *Dir) ResumePart(name string) (*Part, error) {
+	f, err := d.openPart(name, 0)
+	if err != nil {
+		return nil, err
+	}
+	c, err := d.resume(f)
+	if err != nil {
 		return nil, fault("resume "+name, err)
 	}
+	size, err := c.Size()
+	if err != nil {
+		_ = c.Close()
+		return nil, fault("resume "+name, err)
+	}
+	p := d.newPart(name, c)
 	p.size, p.reread = size, true
 	return p, nil
 }
 
-func (d *Dir) openPart(name string, flag int) (*Part, error) {
+func (d *Dir) resume(f *os.File) (content, error) {
+	if len(d.key) == 0 {
+		return d.content(f)
+	}
+	empty, err := headless(f)
+	if empty && err == nil {
+		if err = f.Truncate(0); err == nil {
+			return d.fresh(f)
+		}
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return d.content(f)
+}
+
+func (d *Dir) openPart(name string, flag int) (*os.File, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	final := d.FilePath(name)
-	f, err := os.OpenFile(final+partSuffix, os.O_RDWR|flag, fileMode)
-	if err != nil {
-		return nil, fault("open "+name+partSuffix, err)
-	}
-	return &Part{name: name, final: final, f: f, sha: sha256.New(), md: md5.New()}, nil
+	f, err := os.OpenFile(d.FilePath(name)+partSuffix, os.O_RDWR|flag, fileMode)
+	return f, fault("open "+name+partSuffix, err)
+}
+
+func (d *Dir) newPart(name string, c content) *Part {
+	return &Part{name: name, final: d.FilePath(name), f: c, sha: sha256.New(), md: md5.New()}
 }
 
 // Parts returns the final names of all files with a .part left behind, sorted.
@@ -95,15 +126,6 @@ func (d *Dir) Parts() ([]string, error) {
 
 // Name returns the final name.
 func (p *Part) Name() string { return p.name }
-
-// File returns the open file, for recovery that needs more than this type
-// offers. The hashes are taken anew at Close.
-func (p *Part) File() *os.File {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.reread = true
-	return p.f
-}
 
 // Size returns where the next Write begins, in bytes.
 func (p *Part) Size() int64 {
@@ -156,7 +178,7 @@ func (p *Part) Truncate(size int64) error {
 func (p *Part) Sync() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return fault("sync "+p.name, fdatasync(p.f))
+	return fault("sync "+p.name, p.f.datasync())
 }
 
 // Close makes the file durable under its final name: sync, rename, sync of the
@@ -185,18 +207,18 @@ func (p *Part) Close() (FileInfo, error) {
 }
 
 func (p *Part) seal() (FileInfo, error) {
-	st, err := p.f.Stat()
+	size, err := p.f.Size()
 	if err != nil {
 		return FileInfo{}, err
 	}
-	info := FileInfo{Size: st.Size()}
+	info := FileInfo{Size: size}
 	if p.reread {
-		if st.Size() > rereadLimit {
+		if size > rereadLimit {
 			return info, p.f.Sync()
 		}
 		p.sha.Reset()
 		p.md.Reset()
-		if _, err := io.Copy(io.MultiWriter(p.sha, p.md), io.NewSectionReader(p.f, 0, st.Size())); err != nil {
+		if _, err := io.Copy(io.MultiWriter(p.sha, p.md), io.NewSectionReader(p.f, 0, size)); err != nil {
 			return FileInfo{}, err
 		}
 	}
@@ -226,7 +248,11 @@ func (d *Dir) Replace(name string, content []byte) (FileInfo, error) {
 	if err := checkName(name); err != nil {
 		return FileInfo{}, err
 	}
-	if err := replaceFile(d.FilePath(name), content); err != nil {
+	disk, err := d.encode(content)
+	if err == nil {
+		err = replaceFile(d.FilePath(name), disk)
+	}
+	if err != nil {
 		return FileInfo{}, fault("replace "+name, err)
 	}
 	sha, md := sha256.Sum256(content), md5.Sum(content)

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"tapedeck/internal/spool"
@@ -136,7 +135,7 @@ func (j job) do(ctx context.Context, dir *spool.Dir, gate *Gate, lane string) re
 
 // open opens what is to be sent: the file in the spool, or a copy of the one in
 // the backup store.
-func (j job) open(ctx context.Context, dir *spool.Dir) (*os.File, error) {
+func (j job) open(ctx context.Context, dir *spool.Dir) (*spool.File, error) {
 	f, err := dir.OpenFile(j.name)
 	if j.kind == bring && errors.Is(err, spool.ErrNotFound) {
 		return fetch(ctx, dir, j.from, j.source)
@@ -145,7 +144,7 @@ func (j job) open(ctx context.Context, dir *spool.Dir) (*os.File, error) {
 }
 
 // fetch copies an object into a nameless file of the spool.
-func fetch(ctx context.Context, dir *spool.Dir, from vendor.Store, key string) (*os.File, error) {
+func fetch(ctx context.Context, dir *spool.Dir, from vendor.Store, key string) (*spool.File, error) {
 	body, err := from.Get(ctx, key)
 	if err != nil {
 		return nil, fmt.Errorf("the copy in the backup store: %w", err)
@@ -194,13 +193,13 @@ func limit(size int64) time.Duration {
 // says that other bytes arrived: then the file is read again. One that the
 // disk has damaged is sent as it is, with a note: a damaged slice is worth more
 // than none.
-func (r *result) ship(ctx context.Context, f *os.File) {
-	st, err := f.Stat()
+func (r *result) ship(ctx context.Context, f *spool.File) {
+	size, err := f.Size()
 	if err != nil {
 		r.err = err
 		return
 	}
-	intact := st.Size() == r.obj.Size
+	intact := size == r.obj.Size
 	if intact && r.obj.SHA256 != "" {
 		if r.put(ctx, f); vendor.Code(r.err) != vendor.CodeBadDigest {
 			return
@@ -226,7 +225,7 @@ func (r *result) ship(ctx context.Context, f *os.File) {
 }
 
 // measure sets size and checksums to those of the file.
-func measure(ctx context.Context, f *os.File, o *vendor.Object) error {
+func measure(ctx context.Context, f *spool.File, o *vendor.Object) error {
 	sha, md := sha256.New(), md5.New()
 	var n int64
 	buf := make([]byte, 256<<10)
