@@ -33,7 +33,7 @@ func Check(c config.Config, w io.Writer) error {
 		line("region", "%s", c.Node.Region)
 	}
 	line("data", "%s", c.Data)
-	line("spool", "%s; new recordings are refused below %d MB free", spoolDir(c), c.Spool.MinFreeMB)
+	checkSpool(c, line)
 	checkBackup(c.Backup, line)
 	if c.NATS.URL == "" {
 		line("ledger", "embedded NATS in %s, every write synced", filepath.Join(c.Data, "nats"))
@@ -105,6 +105,15 @@ func activity(a config.Account) string {
 		rate = 10
 	}
 	return fmt.Sprintf("%d requests a second", rate)
+}
+
+// checkSpool says where recordings wait, and how.
+func checkSpool(c config.Config, line func(key, format string, args ...any)) {
+	how := "not encrypted"
+	if c.Spool.Encrypt {
+		how = "encrypted, opened by keys.json"
+	}
+	line("spool", "%s, %s; new recordings are refused below %d MB free", spoolDir(c), how, c.Spool.MinFreeMB)
 }
 
 func spoolDir(c config.Config) string {

@@ -5,12 +5,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"tapedeck/internal/config"
+	"tapedeck/internal/keyring"
 	"tapedeck/internal/ledger"
 	"tapedeck/internal/spool"
 )
@@ -18,7 +20,7 @@ import (
 const spoolUsage = `tapedeck spool list                   recordings with files on this node: how many wait, why, since when
 tapedeck spool show    SID            every file of a recording and where it is
 tapedeck spool retry   SID... | --all  try again now what waits; the running service does it within seconds
-tapedeck spool export  SID FOLDER     copy what the spool still has into a new folder
+tapedeck spool export  SID FOLDER     copy what the spool still has into a new folder, decrypted
 
 --data DIR or --config FILE says which service. All of them may be used while it runs.
 `
@@ -42,7 +44,7 @@ func SpoolCommand(args []string, load func(file, data string) (config.Config, er
 	if err != nil {
 		return err
 	}
-	c := spoolCommand{root: spoolDir(settings), out: out, now: time.Now()}
+	c := spoolCommand{root: spoolDir(settings), keys: filepath.Join(settings.Data, "keys.json"), out: out, now: time.Now()}
 	switch rest := fs.Args(); {
 	case args[0] == "list" && len(rest) == 0:
 		return c.list()
@@ -61,6 +63,7 @@ func SpoolCommand(args []string, load func(file, data string) (config.Config, er
 
 type spoolCommand struct {
 	root string
+	keys string // file of the key ring
 	out  io.Writer
 	now  time.Time
 }
@@ -190,8 +193,25 @@ func (c spoolCommand) retry(sids []string) error {
 	return nil
 }
 
-func (c spoolCommand) export(sid, to string) error {
+// unlocked opens a folder with its data key, if its recording is encrypted.
+func (c spoolCommand) unlocked(sid string) (*spool.Dir, error) {
 	dir, err := spool.Open(c.root, sid)
+	if err != nil {
+		return nil, err
+	}
+	var rec ledger.Record
+	if err := dir.ReadSession(&rec); err != nil || len(rec.SpoolKey) == 0 {
+		return dir, nil // Export says so where a key is missing
+	}
+	ring, err := keyring.Load(c.keys)
+	if err != nil {
+		return nil, err
+	}
+	return unlocked(ring, dir, rec)
+}
+
+func (c spoolCommand) export(sid, to string) error {
+	dir, err := c.unlocked(sid)
 	if err != nil {
 		return err
 	}

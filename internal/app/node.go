@@ -25,7 +25,7 @@ func (a *App) startNode(ctx context.Context) error {
 	}
 	a.node, err = node.Open(ctx, node.Config{
 		Data: a.cfg.Data, Spool: spoolDir(a.cfg), Worker: []string{worker}, Env: env,
-		Ledger: a.ledger, Rooms: rooms{a.accounts, a.cfg.Node.Region}, Region: a.cfg.Node.Region, Shipper: ship, Unseal: a.unseal, Events: a.events(), Postpone: a.jobs.Add,
+		Ledger: a.ledger, Rooms: rooms{a.accounts, a.cfg.Node.Region}, Region: a.cfg.Node.Region, Shipper: ship, Unseal: a.unseal, Keys: a.spoolKeys(), Events: a.events(), Postpone: a.jobs.Add,
 		Cores: a.cfg.Node.Cores, MinFree: uint64(a.cfg.Spool.MinFreeMB) << 20, MaxUsed: uint64(a.cfg.Spool.MaxMB) << 20, Keep: a.cfg.Spool.Keep,
 		Log: a.log,
 	})

@@ -47,8 +47,10 @@ func (a *App) startJobs(ctx context.Context) error {
 		Open: func(rec ledger.Record) (postpone.Source, session.Target, error) {
 			return (&shipper{app: a, policy: policy}).open(rec)
 		},
-		Gone: func(err error) bool { return errors.Is(err, vendor.ErrNoObject) },
+		Unlock: func(dir *spool.Dir, rec ledger.Record) (*spool.Dir, error) { return unlocked(a.ring, dir, rec) },
+		Gone:   func(err error) bool { return errors.Is(err, vendor.ErrNoObject) },
 		Ship: func(dir *spool.Dir, rec ledger.Record) (postpone.Shipper, error) {
+			rec.SpoolKey = nil // a job's own folder is not encrypted
 			return ship(dir, rec, func(node.ShipProgress) {})
 		},
 		Outbox: a.outbox, Wanted: func(app string) bool { told, _ := a.accounts.Told(app); return told },

@@ -49,6 +49,9 @@ func (a *App) shippers() (node.NewShipper, error) {
 		if err != nil {
 			return nil, err
 		}
+		if dir, err = unlocked(a.ring, dir, rec); err != nil {
+			return nil, err
+		}
 		own := backup
 		own.Prefix += rec.App + "/" + rec.SID + "/"
 		s.Ship = upload.New(upload.Config{

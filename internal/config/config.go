@@ -78,6 +78,7 @@ type Spool struct {
 	Dir       string        `koanf:"dir"`         // default: <data>/spool
 	MinFreeMB int           `koanf:"min_free_mb"` // new recordings are refused below this
 	MaxMB     int           `koanf:"max_mb"`      // and when the spool holds as much; 0: no bound
+	Encrypt   bool          `koanf:"encrypt"`     // the files of new recordings, with a key of their own
 	Keep      time.Duration `koanf:"keep"`        // how long journals of finished recordings stay
 }
 

@@ -35,6 +35,9 @@ func LoadOrCreate(path string) (*Ring, error) {
 	return load(path)
 }
 
+// Load reads the ring in path.
+func Load(path string) (*Ring, error) { return load(path) }
+
 func load(path string) (*Ring, error) {
 	info, err := os.Stat(path)
 	if err != nil {

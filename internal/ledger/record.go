@@ -58,6 +58,8 @@ type Record struct {
 	Storage []byte       `json:"storage,omitempty"` // sealed upload.Target; never in the clear
 	Private []byte       `json:"private,omitempty"` // sealed session.Private; never in the clear
 
+	SpoolKey []byte `json:"spoolKey,omitempty"` // sealed data key of the spool folder; none: it is not encrypted
+
 	State     session.State  `json:"state"`
 	Status    session.Status `json:"status"`
 	Node      string         `json:"node,omitempty"` // owner; "" until a node took it

@@ -27,7 +27,7 @@ func fullRecord() Record {
 			MP4:          true, SliceLength: 15 * time.Second, FilePrefix: "d1/d2/",
 			Mixing: &session.Mixing{Width: 360, Height: 640, FPS: 15, Bitrate: 500, Layout: session.Layout{Kind: 1, Background: "#000000"}},
 		},
-		Storage: []byte("sealed"), State: session.Uploading, Status: session.StatusStopped, Node: "00112233445566ff",
+		Storage: []byte("sealed"), SpoolKey: []byte("sealed key"), State: session.Uploading, Status: session.StatusStopped, Node: "00112233445566ff",
 		Created: at, Started: at.Add(time.Second), StoppedAt: at.Add(time.Minute), ExpiresAt: at.Add(72 * time.Hour),
 		Files:      []session.File{{Name: "d1/d2/38f8_room.m3u8", Track: session.TrackBoth, UID: "0", Mixed: true, Playable: true, StartMilli: 1783080001250}},
 		SliceStart: 1783080001250, Uploading: session.UploadUnknown, Recorded: true, Reason: "stop",

@@ -38,6 +38,9 @@ func (k *keeper) job() (link.Job, error) {
 	if err != nil {
 		return link.Job{}, err
 	}
+	if private.SpoolKey, err = k.n.cfg.Keys.open(k.rec); err != nil {
+		return link.Job{}, err
+	}
 	return link.Job{Plan: k.plan, Room: room, Private: &private}, nil
 }
 

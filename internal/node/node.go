@@ -69,6 +69,7 @@ type Config struct {
 	Rooms   Minter
 	Shipper NewShipper
 	Unseal  Unseal // nil: recordings with secrets are refused
+	Keys    SpoolKeys
 	Events  Events // zero: nobody is told
 	// Postpone makes the work durable that a recording asked for after its end;
 	// nil: none is done. It may be called twice for one recording.

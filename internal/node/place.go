@@ -73,6 +73,9 @@ func (n *Node) begin(ctx context.Context, rec ledger.Record) error {
 	if _, err := n.cfg.Unseal(rec.SID, rec.Private); err != nil {
 		return err
 	}
+	if _, err := n.cfg.Keys.open(rec); err != nil {
+		return err
+	}
 	rec, err = n.cfg.Ledger.Update(ctx, rec.SID, n.own)
 	if err != nil {
 		return err
@@ -89,6 +92,7 @@ func (n *Node) own(r *ledger.Record) error {
 		return fmt.Errorf("node: recording %s is %s on node %q", r.SID, r.State, r.Node)
 	}
 	r.Node = n.id
+	n.cfg.Keys.draw(r)
 	r.Status = max(r.Status, session.StatusStarting)
 	return nil
 }

@@ -103,9 +103,24 @@ func (f *fetch) one(ctx context.Context, name string) (bool, error) {
 }
 
 // fromSpool links a file of the recording's own spool folder, so that it stays
-// while the job needs it.
+// while the job needs it. What is encrypted there is copied in the clear.
 func (f *fetch) fromSpool(name, to string) error {
-	return os.Link(filepath.Join(f.r.cfg.Spool, f.rec.SID, "files", name), to)
+	if len(f.rec.SpoolKey) == 0 {
+		return os.Link(filepath.Join(f.r.cfg.Spool, f.rec.SID, "files", name), to)
+	}
+	dir, err := spool.Open(f.r.cfg.Spool, f.rec.SID)
+	if err == nil && f.r.cfg.Unlock != nil {
+		dir, err = f.r.cfg.Unlock(dir, f.rec)
+	}
+	if err != nil {
+		return err
+	}
+	in, err := dir.OpenFile(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	return save(to, in)
 }
 
 // save copies to a file that appears when it is whole.

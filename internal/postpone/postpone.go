@@ -53,6 +53,8 @@ type Config struct {
 	Records func(ctx context.Context, sid string) (ledger.Record, error)
 	// Open opens the caller's store of a recording.
 	Open func(rec ledger.Record) (Source, session.Target, error)
+	// Unlock gives a recording's spool folder its data key; nil: none has one.
+	Unlock func(dir *spool.Dir, rec ledger.Record) (*spool.Dir, error)
 	// Gone reports whether an error of a Source means that the file is not there.
 	Gone func(error) bool
 	// Ship makes the shipper of a job's folder.

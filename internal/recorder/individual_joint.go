@@ -2,7 +2,6 @@ package recorder
 
 import (
 	"bytes"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -163,7 +162,7 @@ func (j *joint) head(s listed) int64 {
 	if n, known := j.heads[s.name]; known {
 		return n
 	}
-	f, err := os.Open(j.p.m.out.dir.FilePath(s.name))
+	f, err := j.p.m.out.dir.OpenFile(s.name)
 	if err != nil {
 		return j.usual
 	}

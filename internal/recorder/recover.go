@@ -46,6 +46,11 @@ func (o *Output) recoverParts(begun map[string]spool.Fact) error {
 
 func (o *Output) recoverPart(f spool.Fact) error {
 	part, err := o.dir.ResumePart(f.Name)
+	if errors.Is(err, spool.ErrSealed) {
+		o.log.Error("a file of the worker before stays as it is: it cannot be decrypted", "file", f.Name, "err", err)
+		o.note(spool.Fact{Type: spool.FactGap, UID: f.UID, Note: f.Name + " cannot be decrypted"})
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
-	dir, err := spool.Open(filepath.Dir(w.dir), filepath.Base(w.dir))
+	dir, err := folder(w.dir, job)
 	if err != nil {
 		return err
 	}
@@ -101,6 +101,15 @@ func (w *Worker) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	return err
+}
+
+// folder opens the spool folder at path, with the data key that the job may have.
+func folder(path string, job link.Job) (*spool.Dir, error) {
+	dir, err := spool.Open(filepath.Dir(path), filepath.Base(path))
+	if err != nil || job.Private == nil {
+		return dir, err
+	}
+	return dir.WithKey(job.Private.SpoolKey)
 }
 
 func (w *Worker) accept(l net.Listener) {

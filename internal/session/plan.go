@@ -86,6 +86,10 @@ type Private struct {
 	MediaSalt   []byte   `json:"mediaSalt,omitempty"`   // recordingConfig.salt, decoded: 32 bytes or none
 	PageURL     string   `json:"pageUrl,omitempty"`     // web mode: may carry a login
 	Push        []string `json:"push,omitempty"`        // rtmp or rtmps URLs: carry stream keys
+
+	// SpoolKey is the data key of an encrypted spool folder, 32 bytes or none.
+	// The node puts it in for the worker; the record has it sealed by itself.
+	SpoolKey []byte `json:"spoolKey,omitempty"`
 }
 
 // String, GoString and LogValue keep what is private out of messages and logs.
