@@ -3,12 +3,14 @@ package app
 import (
 	"bytes"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"tapedeck/internal/config"
+	"tapedeck/internal/keyring"
 	"tapedeck/internal/ledger"
 	"tapedeck/internal/spool"
 )
@@ -82,5 +84,57 @@ func TestSpoolCommand(t *testing.T) {
 		if _, err := run(bad...); err == nil {
 			t.Errorf("%q was done", bad)
 		}
+	}
+}
+
+// TestSpoolExportDecrypts: an operator with keys.json gets what was recorded,
+// one without is told what is missing.
+func TestSpoolExportDecrypts(t *testing.T) {
+	data := t.TempDir()
+	const sid = "0123456789abcdef0123456789abcdef"
+	cfg := config.Default()
+	cfg.Spool.Encrypt = true
+	ring, err := keyring.LoadOrCreate(filepath.Join(data, "keys.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &App{cfg: cfg, ring: ring}
+	rec := ledger.Record{SID: sid, SpoolKey: a.spoolKeys().Draw(sid)}
+	d, err := spool.Create(filepath.Join(data, "spool"), sid)
+	if err == nil {
+		err = d.WriteSession(rec)
+	}
+	if err == nil {
+		d, err = unlocked(ring, d, rec)
+	}
+	if err == nil {
+		_, err = d.Replace("1.ts", []byte("content"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	load := func(_, folder string) (config.Config, error) {
+		cfg.Data = folder
+		return cfg, nil
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	if err := SpoolCommand([]string{"export", "--data", data, sid, out}, load, io.Discard, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(out, "1.ts")); err != nil || string(b) != "content" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if err := os.Remove(filepath.Join(data, "keys.json")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keyring.LoadOrCreate(filepath.Join(data, "keys.json")); err != nil {
+		t.Fatal(err)
+	}
+	err = SpoolCommand([]string{"export", "--data", data, sid, out + "2"}, load, io.Discard, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "keys.json") {
+		t.Errorf("with another key ring: %v", err)
+	}
+	if _, err := openSpoolKey(ring, "fedcba9876543210fedcba9876543210", rec.SpoolKey); err == nil {
+		t.Error("a key opens for another recording")
 	}
 }

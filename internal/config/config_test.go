@@ -25,7 +25,7 @@ listen: 0.0.0.0:8443
 tls: {cert: /etc/tapedeck/cert.pem, key: /etc/tapedeck/key.pem, min_version: "1.3"}
 http: {max_connections: 500, idle_timeout: 30s}
 log: {level: warn, format: json}
-spool: {min_free_mb: 2048, keep: 48h}
+spool: {min_free_mb: 2048, keep: 48h, encrypt: true}
 nats: {url: "nats://10.0.0.1:4222", replicas: 3}
 egress: {allow: ["10.0.0.0/8"]}
 accounts:

@@ -154,6 +154,9 @@ func (p *program) tell(s session.Status, note string) {
 
 func (p *program) record(job link.Job) (string, error) {
 	dir, err := spool.At(p.dir)
+	if err == nil && job.Private != nil {
+		dir, err = dir.WithKey(job.Private.SpoolKey)
+	}
 	if err != nil {
 		return "", err
 	}

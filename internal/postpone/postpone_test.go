@@ -332,6 +332,48 @@ func TestMissingAndLocalInput(t *testing.T) {
 	w.empty()
 }
 
+// What an encrypted spool still has is decrypted for the job, not read back.
+func TestEncryptedInput(t *testing.T) {
+	w := newWorld(t, session.Postpone{Kind: session.PostponeMix, Container: "mp3", SampleRate: 48000, Bitrate: 48000, Channels: 2})
+	key := []byte("0123456789abcdef0123456789abcdef")
+	w.rec.SpoolKey = []byte("sealed")
+	dir, err := spool.Create(filepath.Join(w.data, "spool"), sid)
+	if err == nil {
+		dir, err = dir.WithKey(key)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := os.ReadDir(w.bucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range names {
+		content, err := os.ReadFile(filepath.Join(w.bucket, e.Name()))
+		if err == nil {
+			_, err = dir.Replace(e.Name(), content)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.jobs.Add(t.Context(), sid); err != nil {
+		t.Fatal(err)
+	}
+	r := w.runner()
+	r.cfg.Unlock = func(dir *spool.Dir, rec ledger.Record) (*spool.Dir, error) { return dir.WithKey(key) }
+	if !w.once(r) {
+		t.Fatal("the job failed")
+	}
+	if n := w.reads.Load(); n > 0 {
+		t.Errorf("%d files read back", n)
+	}
+	if told := w.told(); !strings.Contains(told[len(told)-1], sid+"_room_0.mp3") {
+		t.Errorf("told %s", told[len(told)-1])
+	}
+	w.empty()
+}
+
 // Without anything that can be used the job fails, is tried again, and says so in the end.
 func TestHopelessJobIsGivenUp(t *testing.T) {
 	w := newWorld(t, session.Postpone{Kind: session.PostponeTranscode, Container: "mp4"})
