@@ -237,7 +237,7 @@ func measure(ctx context.Context, f *spool.File, o *vendor.Object) error {
 		n += int64(m)
 		_, _ = sha.Write(buf[:m])
 		_, _ = md.Write(buf[:m])
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -29,8 +29,10 @@ func TestCrashEncryptedSpool(t *testing.T) {
 	defer c.Leave()
 	task := s.begin(session.Mix, "room", "1", mixOptions("b", 640, 360, 30))
 	folder := filepath.Join(s.data, "spool", task.SID, "files")
-	// Beyond the header of an encrypted file and what an MP4 begins with.
-	s.eventually("a slice is being written", 20*time.Second, func() bool { return written(t, folder) > 64<<10 })
+	// Beyond the header of an encrypted file and the first fragments of an MP4.
+	s.eventually("both files are being written", 20*time.Second, func() bool {
+		return written(t, folder, "*.ts*") > 64<<10 && written(t, folder, "*.mp4*") > 64<<10
+	})
 	inTheClear(t, folder)
 	old := workers(task.SID)
 	if len(old) != 1 {
@@ -62,10 +64,10 @@ func TestCrashEncryptedSpool(t *testing.T) {
 	}
 }
 
-// written is the size of the largest transport stream of a folder.
-func written(t *testing.T, folder string) (size int64) {
+// written is the size of the largest file of a folder that fits a pattern.
+func written(t *testing.T, folder, pattern string) (size int64) {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(folder, "*.ts*"))
+	paths, err := filepath.Glob(filepath.Join(folder, pattern))
 	if err != nil {
 		t.Fatal(err)
 	}
