@@ -2,11 +2,36 @@ package spool
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
 )
+
+// content is what a file of the spool holds, as it is uploaded.
+type content interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Truncate(size int64) error
+	Size() (int64, error) // bytes
+	Sync() error
+	datasync() error
+}
+
+// plainFile is a file that holds its content as it is.
+type plainFile struct{ *os.File }
+
+func (f plainFile) Size() (int64, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return st.Size(), nil
+}
+
+func (f plainFile) datasync() error { return fdatasync(f.File) }
 
 // File is a file of a recording's folder as it is uploaded, whether the disk
 // has it encrypted or not. ReadAt may be called by many goroutines.

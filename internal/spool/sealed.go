@@ -42,30 +42,6 @@ const (
 	hkdfUse = "tapedeck spool file 1"
 )
 
-// content is what a file of the spool holds, as it is uploaded.
-type content interface {
-	io.ReaderAt
-	io.WriterAt
-	io.Closer
-	Truncate(size int64) error
-	Size() (int64, error) // bytes
-	Sync() error
-	datasync() error
-}
-
-// plainFile is a file that holds its content as it is.
-type plainFile struct{ *os.File }
-
-func (f plainFile) Size() (int64, error) {
-	st, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
-	return st.Size(), nil
-}
-
-func (f plainFile) datasync() error { return fdatasync(f.File) }
-
 // sealedFile is a file that holds its content encrypted.
 type sealedFile struct {
 	f *os.File
