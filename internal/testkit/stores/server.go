@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	azcontainer "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -97,7 +98,7 @@ func Azurite(t testing.TB) *Server {
 	return s
 }
 
-// MakeContainer makes a container of Azurite.
+// MakeContainer makes a container of Azurite, if there is none of that name.
 func (s *Server) MakeContainer(name string) {
 	s.t.Helper()
 	cred, err := azcontainer.NewSharedKeyCredential(s.AccessKey, s.SecretKey)
@@ -108,7 +109,7 @@ func (s *Server) MakeContainer(name string) {
 	if err == nil {
 		_, err = c.Create(context.Background(), nil)
 	}
-	if err != nil {
+	if err != nil && !bloberror.HasCode(err, bloberror.ContainerAlreadyExists) {
 		s.t.Fatalf("stores: %s: make container %s: %v", s.Name, name, err)
 	}
 }

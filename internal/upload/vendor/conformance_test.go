@@ -106,7 +106,7 @@ func conformance(t *testing.T, s subject) {
 	t.Run("tags", func(t *testing.T) { tags(t, s) })
 	t.Run("caller's faults", func(t *testing.T) { callersFaults(t, s) })
 	t.Run("cut connection", func(t *testing.T) { cutConnection(t, s.server, s.store, s.through(t)) })
-	t.Run("down and back", func(t *testing.T) { downAndBack(t, s.server, s.store) })
+	t.Run("down and back", func(t *testing.T) { downAndBack(t, s.server, s.store, nil) })
 }
 
 func randomBytes(n int) []byte {

@@ -134,7 +134,8 @@ func forward(c net.Conn, to string, left chan int64) {
 
 // downAndBack: a server that is gone, or answers nothing, is the destination's
 // fault; the same store works again when it is back.
-func downAndBack(t *testing.T, server *stores.Server, st vendor.Store) {
+// restore, if any, brings back what a server may forget when it is killed.
+func downAndBack(t *testing.T, server *stores.Server, st vendor.Store, restore func()) {
 	b := randomBytes(1 << 20)
 	server.Kill()
 	_, err := st.Put(within(t, 20*time.Second), describe("down.ts", b), bytes.NewReader(b))
@@ -142,6 +143,9 @@ func downAndBack(t *testing.T, server *stores.Server, st vendor.Store) {
 		t.Errorf("down: fault of %s: %v", vendor.FaultOf(err), err)
 	}
 	server.Start()
+	if restore != nil {
+		restore()
+	}
 	put(t, st, "down.ts", b)
 	check(t, st, "down.ts", b)
 
