@@ -116,12 +116,12 @@ func (s *Store) Put(ctx context.Context, o vendor.Object, body io.ReaderAt) (eta
 	if err != nil {
 		return "", s.classify("put", o.Key, err)
 	}
-	r := &bodyReader{SectionReader: io.NewSectionReader(body, 0, o.Size)}
+	r := &vendor.BodyReader{SectionReader: io.NewSectionReader(body, 0, o.Size)}
 	resp, err := c.Upload(ctx, streaming.NopCloser(r), &blockblob.UploadOptions{
 		TransactionalValidation: blob.TransferValidationTypeMD5(sum),
 		HTTPHeaders:             &blob.HTTPHeaders{BlobContentType: &o.ContentType, BlobContentMD5: sum},
 	})
-	if err = r.or(err); err != nil {
+	if err = r.Or(err); err != nil {
 		return "", s.classify("put", o.Key, err)
 	}
 	return etagOf(resp.ETag), nil
@@ -145,7 +145,7 @@ func sumOf(given string, body io.ReaderAt, off, n int64) ([]byte, error) {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
-		return nil, &bodyError{fmt.Errorf("read %d bytes of %d to be sent: %w", m, n, err)}
+		return nil, &vendor.BodyError{Err: fmt.Errorf("read %d bytes of %d to be sent: %w", m, n, err)}
 	}
 	return h.Sum(nil), nil
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"sync"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
@@ -84,11 +83,11 @@ func (s *Store) stageOne(ctx context.Context, c *blockblob.Client, id string, bo
 	if err != nil {
 		return err
 	}
-	r := &bodyReader{SectionReader: io.NewSectionReader(body, off, n)}
+	r := &vendor.BodyReader{SectionReader: io.NewSectionReader(body, off, n)}
 	_, err = c.StageBlock(ctx, id, streaming.NopCloser(r), &blockblob.StageBlockOptions{
 		TransactionalValidation: blob.TransferValidationTypeMD5(sum),
 	})
-	return r.or(err)
+	return r.Or(err)
 }
 
 // staged returns the blocks that wait to be committed, by name, with their
@@ -123,41 +122,3 @@ func uploadID(o vendor.Object) string {
 func blockName(upload string, number int) string {
 	return base64.StdEncoding.EncodeToString([]byte(fmt.Sprintf("%s-%06d", upload, number)))
 }
-
-// bodyReader remembers that reading the spool failed: the error that comes back
-// through the HTTP client would look like the network's.
-type bodyReader struct {
-	*io.SectionReader
-
-	mu  sync.Mutex
-	err error
-}
-
-func (b *bodyReader) Read(p []byte) (int, error) {
-	n, err := b.SectionReader.Read(p)
-	if err == io.EOF {
-		if at, _ := b.Seek(0, io.SeekCurrent); at < b.Size() {
-			err = io.ErrUnexpectedEOF
-		}
-	}
-	if err != nil && err != io.EOF {
-		b.mu.Lock()
-		b.err = err
-		b.mu.Unlock()
-	}
-	return n, err
-}
-
-func (b *bodyReader) or(err error) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err != nil && b.err != nil {
-		return &bodyError{b.err}
-	}
-	return err
-}
-
-// bodyError is a fault of our own disk.
-type bodyError struct{ error }
-
-func (b *bodyError) Unwrap() error { return b.error }

@@ -21,9 +21,9 @@ func (s *Store) classify(op, key string, err error) error {
 	if errors.As(err, &own) {
 		return err
 	}
-	var body *bodyError
+	var body *vendor.BodyError
 	if errors.As(err, &body) {
-		return vendor.NewError(op, key, vendor.Ours, "", body.error, s.secrets...)
+		return vendor.NewError(op, key, vendor.Ours, "", body.Err, s.secrets...)
 	}
 	status, code := 0, ""
 	var refused *azcore.ResponseError

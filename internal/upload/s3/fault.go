@@ -14,9 +14,9 @@ func (s *Store) classify(op, key string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var body *bodyError
+	var body *vendor.BodyError
 	if errors.As(err, &body) {
-		return vendor.NewError(op, key, vendor.Ours, "", body.error, s.secrets...)
+		return vendor.NewError(op, key, vendor.Ours, "", body.Err, s.secrets...)
 	}
 	var answer minio.ErrorResponse
 	if !errors.As(err, &answer) {

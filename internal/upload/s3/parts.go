@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -156,13 +155,13 @@ func (s *Store) putPart(ctx context.Context, key, id string, number int, body io
 	if err != nil {
 		return minio.CompletePart{}, err
 	}
-	section := &bodyReader{SectionReader: io.NewSectionReader(body, off, n)}
+	section := &vendor.BodyReader{SectionReader: io.NewSectionReader(body, off, n)}
 	p, err := s.core.PutObjectPart(ctx, s.bucket, key, id, number, section, n, minio.PutObjectPartOptions{
 		Md5Base64:            base64.StdEncoding.EncodeToString(sum),
 		DisableContentSha256: true,
 	})
 	if err != nil {
-		return minio.CompletePart{}, section.or(err)
+		return minio.CompletePart{}, section.Or(err)
 	}
 	return minio.CompletePart{PartNumber: number, ETag: p.ETag}, nil
 }
@@ -170,7 +169,7 @@ func (s *Store) putPart(ctx context.Context, key, id string, number int, body io
 func md5Of(body io.ReaderAt, off, n int64) ([]byte, error) {
 	h := md5.New()
 	if m, err := io.Copy(h, io.NewSectionReader(body, off, n)); err != nil || m != n {
-		return nil, &bodyError{fmt.Errorf("read %d bytes of %d to be sent: %w", m, n, orShort(err))}
+		return nil, &vendor.BodyError{Err: fmt.Errorf("read %d bytes of %d to be sent: %w", m, n, orShort(err))}
 	}
 	return h.Sum(nil), nil
 }
@@ -181,42 +180,3 @@ func orShort(err error) error {
 	}
 	return err
 }
-
-// bodyReader remembers that reading the spool failed, or that the file is
-// shorter than announced: the error that comes back through the HTTP client
-// would look like the network's.
-type bodyReader struct {
-	*io.SectionReader
-
-	mu  sync.Mutex // a transport may read on for a moment after it has answered
-	err error
-}
-
-func (b *bodyReader) Read(p []byte) (int, error) {
-	n, err := b.SectionReader.Read(p)
-	if err == io.EOF {
-		if at, _ := b.Seek(0, io.SeekCurrent); at < b.Size() {
-			err = io.ErrUnexpectedEOF
-		}
-	}
-	if err != nil && err != io.EOF {
-		b.mu.Lock()
-		b.err = err
-		b.mu.Unlock()
-	}
-	return n, err
-}
-
-func (b *bodyReader) or(err error) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err != nil && b.err != nil {
-		return &bodyError{b.err}
-	}
-	return err
-}
-
-// bodyError is a fault of our own disk.
-type bodyError struct{ error }
-
-func (b *bodyError) Unwrap() error { return b.error }

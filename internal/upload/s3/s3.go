@@ -155,9 +155,9 @@ func (s *Store) putWhole(ctx context.Context, o vendor.Object, body io.ReaderAt,
 			return "", err
 		}
 	}
-	section := &bodyReader{SectionReader: io.NewSectionReader(body, 0, o.Size)}
+	section := &vendor.BodyReader{SectionReader: io.NewSectionReader(body, 0, o.Size)}
 	info, err := s.core.PutObject(ctx, s.bucket, o.Key, section, o.Size, base64.StdEncoding.EncodeToString(sum), "", opts)
-	return info.ETag, section.or(err)
+	return info.ETag, section.Or(err)
 }
 
 // Stat implements vendor.Store.
