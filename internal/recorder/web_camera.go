@@ -9,6 +9,7 @@ import (
 
 	"tapedeck/internal/media"
 	"tapedeck/internal/media/codec"
+	"tapedeck/internal/webpage/wayland"
 )
 
 const (
@@ -16,12 +17,11 @@ const (
 	// stalls for a moment hands it over late.
 	webDelay media.Time = 500_000
 
-	// webLag is what is taken off the time of a picture besides the tick between
-	// its callback and its coming: the browser shows pictures that much later
-	// than it says. It was measured with pages that flash and beep; a page that
-	// draws and sounds by its own clock comes out on one side of zero, a film on
-	// the other (docs/benchmarks.md).
-	webLag media.Time = -60_000
+	// webLag is when a picture is seen after the browser began it. A page that
+	// draws by its own clock shows it as it was up to one interval before that, a
+	// film is shown as it has to be about one interval after: sound lies between
+	// the two (docs/benchmarks.md).
+	webLag media.Time = 2_000
 
 	// webBeat is the distance of pictures while nothing changes.
 	webBeat = time.Second
@@ -130,10 +130,11 @@ func (c *webCamera) begin() {
 	c.m.sound.seek(c.soundPos)
 }
 
-// time is when a picture taken at a tick was to be seen: the browser drew it
+// time is when a picture taken at a tick is seen: the browser began it soon
 // after the tick before.
 func (c *webCamera) time(tick int64) media.Time {
-	return c.zero + media.Time((tick-1)*1_000_000/c.fps) + webLag
+	begun := (tick-1)*1_000_000 + 1_000_000/wayland.Phase
+	return c.zero + media.Time(begun/c.fps) + webLag
 }
 
 // ticks90k is the time of picture n after the first, in 90 kHz ticks.

@@ -48,10 +48,6 @@ const (
 	ownChannels     byte = 2
 )
 
-// latency is what the card says it takes from its buffer to the ear, µs. With it
-// films and pages that beep by their own clock are nearest to each other.
-const latency = 50_000
-
 func card() spec { return spec{ownFormat, ownChannels, Rate} }
 
 // command answers one command of the browser.
@@ -197,7 +193,7 @@ func (st *stream) timing(w *writer, sec, usec uint32) {
 		ahead := (st.c.s.cfg.Clock() - st.at) * int64(st.format.size())
 		played = min(st.written, played+max(0, ahead))
 	}
-	w.usec(latency)
+	w.usec(0) // from the buffer to the recording: nothing
 	w.usec(0)
 	w.flag(st.running)
 	w.time(sec, usec)

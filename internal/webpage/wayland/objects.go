@@ -213,22 +213,38 @@ func (c *client) tick(at time.Duration, seq uint32) {
 	}
 }
 
+// present answers a surface. The browser begins its pictures at the time it is
+// told, plus any number of intervals.
 func (c *client) present(s *surface, at time.Duration, seq uint32) {
-	for _, cb := range s.callbacks {
-		c.event(cb, 0, uint32(at/time.Millisecond))
-		c.remove(cb)
-	}
-	s.callbacks = s.callbacks[:0]
+	s.early = earlyAnswers
+	c.answer(s, at)
+	iv := c.s.interval()
+	at -= iv - iv/Phase
 	sec := uint64(at / time.Second)
 	for _, fb := range s.feedback {
 		for out := range c.outputs {
 			c.event(fb, 0, out)
 		}
-		refresh := uint32(time.Second / time.Duration(max(1, c.s.cfg.FPS)))
-		c.event(fb, 1, uint32(sec>>32), uint32(sec), uint32(at%time.Second), refresh, uint32(0), seq, uint32(1))
+		c.event(fb, 1, uint32(sec>>32), uint32(sec), uint32(at%time.Second), uint32(iv), uint32(0), seq, uint32(1))
 		c.remove(fb)
 	}
 	s.feedback = s.feedback[:0]
+}
+
+// earlyAnswers is how many frame callbacks of a surface are answered between
+// two ticks as soon as they come. The browser is paced by the interval it is
+// told; a callback that it waits for leaves a picture lying in its queue, and
+// with it every later one. The limit paces a browser that does not keep to the
+// interval, and one that is on hold.
+const earlyAnswers = 2
+
+// answer tells a surface that it may draw again.
+func (c *client) answer(s *surface, at time.Duration) {
+	for _, cb := range s.callbacks {
+		c.event(cb, 0, uint32(at/time.Millisecond))
+		c.remove(cb)
+	}
+	s.callbacks = s.callbacks[:0]
 }
 
 // shm makes and frees shared memory.

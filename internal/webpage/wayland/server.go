@@ -41,6 +41,7 @@ type Server struct {
 	commits int64
 	scratch []byte
 	ticks   uint32
+	now     time.Duration // of the last tick
 }
 
 // New makes a compositor; Serve lets browsers connect.
@@ -71,17 +72,26 @@ func (s *Server) Commits() int64 {
 	return s.commits
 }
 
-// Tick says that a picture is due: the browser may draw the next one. at is the
-// monotonic clock (CLOCK_MONOTONIC).
+// Phase is how long after a tick, in parts of the time between two, the browser
+// begins its next picture: it is handed over well before the next tick, and
+// never so early that it is taken at the same one.
+const Phase = 4
+
+// Tick says that a picture was taken: the browser may draw the next one. at is
+// the monotonic clock (CLOCK_MONOTONIC).
 func (s *Server) Tick(at time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ticks++
+	s.now = at
 	for c := range s.clients {
 		c.tick(at, s.ticks)
 		c.flush()
 	}
 }
+
+// interval is the time between two ticks.
+func (s *Server) interval() time.Duration { return time.Second / time.Duration(max(1, s.cfg.FPS)) }
 
 // Close ends all connections.
 func (s *Server) Close() {

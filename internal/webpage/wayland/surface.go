@@ -44,6 +44,7 @@ type surface struct {
 	shown     *picture // nil: nothing
 	callbacks []uint32
 	feedback  []uint32
+	early     int // callbacks that may still be answered before the next tick
 
 	// Where it is.
 	parent     *surface
@@ -190,6 +191,10 @@ func (c *client) commit(s *surface) {
 		c.s.dirty(s.onOutput(p.damage, s.unit()).or(s.onOutput(p.pixels, 0)))
 	}
 	p.set, p.buffer, p.damage, p.pixels = false, nil, rect{}, rect{}
+	if len(s.callbacks) > 0 && s.early > 0 {
+		s.early--
+		c.answer(s, c.s.now)
+	}
 }
 
 // inBuffer is what two kinds of damage cover of a buffer. A surface that is

@@ -152,6 +152,37 @@ func TestTicks(t *testing.T) {
 	}
 }
 
+// Between two ticks two callbacks of a surface are answered at once, so that no
+// picture waits in the browser; the third waits for the next tick.
+func TestEarlyAnswers(t *testing.T) {
+	s := begin()
+	s.request(compositor, 0, uint32(bottom)).request(shell, 2, uint32(bottomXDG), uint32(bottom)).request(bottomXDG, 1, uint32(bottomTop)).request(bottom, 6)
+	_, c := play(t, s)
+	answered := func(id uint32) bool {
+		t.Helper()
+		if _, err := c.requests((&script{}).request(bottom, 3, id).request(bottom, 6).b); err != nil {
+			t.Fatal(err)
+		}
+		return c.objects[id] == nil
+	}
+	if answered(40) {
+		t.Error("answered before the first tick")
+	}
+	c.tick(time.Second, 1)
+	if c.objects[40] != nil {
+		t.Error("not answered by the tick")
+	}
+	for i, want := range []bool{true, true, false, false} {
+		if got := answered(uint32(50 + i)); got != want {
+			t.Errorf("picture %d after the tick: answered %v", i+1, got)
+		}
+	}
+	c.tick(2*time.Second, 2)
+	if c.objects[52] != nil || c.objects[53] != nil {
+		t.Error("what waited was not answered by the next tick")
+	}
+}
+
 func sockets(t *testing.T) (a, b *net.UnixConn) {
 	t.Helper()
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unix"})
