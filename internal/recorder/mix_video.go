@@ -146,7 +146,7 @@ func (v *mixVideo) push(track *channel.Track, unit media.Unit) {
 func (v *mixVideo) render(draw bool, files *mixFiles) error {
 	now := v.position()
 	v.arrange(now)
-	v.play(now, now+media.Time(500_000/v.fps))
+	v.play(now, now+media.Time(500_000/v.fps), draw)
 	changed := false
 	if draw {
 		var err error
@@ -201,8 +201,8 @@ func (v *mixVideo) hand(out []codec.Encoded, files *mixFiles) {
 	}
 }
 
-// play decodes what is due of everybody who has a region.
-func (v *mixVideo) play(now, until media.Time) {
+// play decodes what is due of everybody who has a region, and draws what it can.
+func (v *mixVideo) play(now, until media.Time, draw bool) {
 	for _, r := range v.regions {
 		v.user(r.UID) // who sends sound only may have a picture to stand for them
 	}
@@ -217,6 +217,9 @@ func (v *mixVideo) play(now, until media.Time) {
 			r := v.regions[at]
 			if u.play(until, r.W, r.H, r.Fit) {
 				v.composer.Show(uid, u.shown.dec)
+				if draw {
+					v.composer.Paint(uid)
+				}
 				u.shown.settle()
 				u.moves()
 			}

@@ -20,6 +20,7 @@ type Composer struct {
 	layered  bool   // whether any tile lies on another or lets something shine through
 	pictures map[uint32]picture
 	repaint  bool // everything is to be drawn again
+	painted  bool // Paint changed the canvas since the last Draw
 }
 
 // Scene is what a canvas shows beside the users' pictures.
@@ -69,7 +70,7 @@ func New(w, h int) (*Composer, error) {
 	}, nil
 }
 
-// Canvas returns the canvas; it changes only in Draw.
+// Canvas returns the canvas; it changes only in Paint and Draw.
 func (c *Composer) Canvas() *codec.Canvas { return c.canvas }
 
 // Arrange replaces the scene. What has no region any more vanishes with the
@@ -118,6 +119,26 @@ func (c *Composer) show(uid uint32, p picture) {
 	for i := range c.tiles {
 		if t := &c.tiles[i]; t.UID == uid && t.stamp == nil {
 			t.dirty, t.fresh = true, true
+		}
+	}
+}
+
+// Paint draws the picture of a user that was shown last at once, while the
+// processor's cache still holds it: Draw would fetch it from memory. It leaves to
+// Draw what needs more: everything after Arrange or Hide, tiles that lie on each
+// other, and pictures that cannot be drawn.
+func (c *Composer) Paint(uid uint32) {
+	if c.repaint || c.layered {
+		return
+	}
+	for i := range c.tiles {
+		t := &c.tiles[i]
+		if t.UID != uid || !t.dirty {
+			continue
+		}
+		if drawn, err := c.paint(t); err == nil {
+			t.dirty, t.fresh = false, false
+			c.painted = c.painted || drawn
 		}
 	}
 }

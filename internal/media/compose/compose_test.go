@@ -135,6 +135,38 @@ func TestBestFitLife(t *testing.T) {
 	draw(t, c, false)
 }
 
+// A picture that is painted before its turn is on the canvas, and the next Draw
+// tells of it; what Paint has to leave comes with Draw.
+func TestPaintDrawsEarly(t *testing.T) {
+	c := compose(t)
+	best := session.Layout{Kind: layout.BestFit}
+	a, b := newSender(t), newSender(t)
+	show := func(s *sender, uid uint32, w, h int, colour codec.YUV) {
+		c.Show(uid, s.show(w, h, colour))
+		c.Paint(uid)
+	}
+
+	c.Arrange(Scene{Regions: layout.Place(best, []uint32{1, 2}, 640, 360), Colour: grey})
+	show(a, 1, 320, 180, red)
+	look(t, c, want{160, 180, black}) // a new scene waits for Draw
+	draw(t, c, true, want{160, 180, red}, want{480, 180, grey})
+
+	show(b, 2, 320, 180, blue)
+	look(t, c, want{160, 180, red}, want{480, 180, blue})
+	draw(t, c, true, want{160, 180, red}, want{480, 180, blue})
+	draw(t, c, false)
+	c.Paint(2) // nothing new
+	c.Paint(7) // nobody
+	draw(t, c, false)
+
+	// In the floating layout small windows lie on the large one: all of it is Draw's.
+	c.Arrange(Scene{Regions: layout.Place(session.Layout{}, []uint32{1, 2}, 640, 360), Colour: grey})
+	draw(t, c, true, want{320, 100, red}, want{80, 310, blue})
+	show(a, 1, 320, 180, green)
+	look(t, c, want{320, 100, red}, want{80, 310, blue})
+	draw(t, c, true, want{320, 100, green}, want{80, 310, blue})
+}
+
 func TestVerticalShowsTheWholeLargePicture(t *testing.T) {
 	c := compose(t)
 	c.Arrange(Scene{Regions: layout.Place(session.Layout{Kind: layout.Vertical, MaxUID: 9}, []uint32{5, 9}, 640, 360), Colour: grey})

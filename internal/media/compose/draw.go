@@ -7,7 +7,8 @@ import (
 	"tapedeck/internal/media/codec"
 )
 
-// Draw brings the canvas up to date and reports whether it changed. A picture
+// Draw brings the canvas up to date and reports whether it changed since the last
+// Draw. A picture
 // that cannot be drawn leaves its tile as it was; the error names its user.
 func (c *Composer) Draw() (changed bool, err error) {
 	if c.repaint {
@@ -23,7 +24,8 @@ func (c *Composer) Draw() (changed bool, err error) {
 			return false, err
 		}
 	}
-	changed, c.repaint = c.repaint, false
+	changed = c.repaint || c.painted
+	c.repaint, c.painted = false, false
 	for i := range c.tiles {
 		t := &c.tiles[i]
 		if !t.dirty {
