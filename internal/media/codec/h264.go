@@ -37,6 +37,9 @@ type Encoded struct {
 // seeking inside a slice.
 const keySeconds = 5
 
+// lookaheadPictures is how far macroblock-tree rate control looks ahead (ADR 0019).
+const lookaheadPictures = 5
+
 // H264Encoder encodes canvases with x264: no B-frames (so decoding order is
 // presentation order), closed groups, one thread.
 type H264Encoder struct {
@@ -64,14 +67,13 @@ func NewH264Encoder(g EncoderConfig) (*H264Encoder, error) {
 	default:
 		return nil, fmt.Errorf("codec: unknown encoder quality %q", g.Quality)
 	}
-	lookahead := min(10, max(1, g.FPS*2/3))
+	lookahead := min(lookaheadPictures, max(1, g.FPS*2/3))
 	if g.Prompt {
 		lookahead = 0
 	}
 	cs := C.CString(preset)
 	defer C.mx_free(unsafe.Pointer(cs))
-	// Ten frames of lookahead are what macroblock-tree rate control needs; at
-	// low frame rates they would hold back pictures for seconds.
+	// At low frame rates the whole lookahead would hold back pictures for seconds.
 	cfg := C.mx_h264_config{
 		w: C.int(g.W), h: C.int(g.H), fps: C.int(g.FPS), kbps: C.int(g.Kbps),
 		gop: C.int(keySeconds * g.FPS), lookahead: C.int(lookahead), preset: cs,
@@ -101,8 +103,8 @@ func NewH264Encoder(g EncoderConfig) (*H264Encoder, error) {
 func (e *H264Encoder) ParameterSets() (sps, pps []byte) { return e.sps, e.pps }
 
 // Encode takes the canvas as picture number frame, which must be larger than
-// the last, and returns the access units that are finished: up to a dozen
-// pictures late. The canvas may be drawn on again afterwards. forceKey makes
+// the last, and returns the access units that are finished: up to half a
+// dozen pictures late. The canvas may be drawn on again afterwards. forceKey makes
 // this picture an IDR picture.
 func (e *H264Encoder) Encode(c *Canvas, frame int64, forceKey bool) ([]Encoded, error) {
 	e.calm = 0
