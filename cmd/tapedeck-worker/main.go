@@ -43,7 +43,7 @@ func main() {
 	defer stop()
 	switch {
 	case *job != "":
-		end(log, transcode.Worker(ctx, *job, log, time.Now))
+		end(log, transcode.Worker(ctx, *job, os.Stdin, log, time.Now))
 		return
 	case *convert != "":
 		end(log, byHand(ctx, *convert, flag.Arg(0)))

@@ -27,6 +27,7 @@ const usage = `tapedeck records rooms of LiveKit for clients of the Agora Cloud 
   tapedeck spool   list | show | retry | export                    files that wait on this node
   tapedeck account add|list|rotate|change|remove                   customers of a running service, on all its nodes
   tapedeck app     add|list|change|remove                          their apps
+  tapedeck key     SID                                             content key of an encrypted recording
   tapedeck convert users|sound|composite                           other files out of a finished recording
   tapedeck keygen                                                  make an account for the configuration file
   tapedeck version
@@ -72,6 +73,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer) error {
 		return app.ConformCommand(ctx, args[1:], out, errs)
 	case "spool":
 		return app.SpoolCommand(args[1:], running, out, errs)
+	case "key":
+		return app.KeyCommand(ctx, args[1:], running, out, errs)
 	case "convert":
 		return app.ConvertCommand(ctx, args[1:], out, errs)
 	case "account", "app":

@@ -32,8 +32,28 @@ type App struct {
 	Extensions bool // requests may use what Tapedeck has beyond the API
 	MaxOutputs int  // live push outputs of a recording
 
+	HLS HLS
+
 	Webhooks []notify.Endpoint
 }
+
+// HLS says how an app's slices are encrypted for players (docs/formats/hls.md).
+type HLS struct {
+	Encrypt bool
+	Secret  []byte // content keys are made from it; none: they are drawn at random
+	KeyURI  string // template; "" = the key is stored beside the recording
+	KeyFile bool
+	Clear   bool // requests may ask for files that cannot be encrypted
+}
+
+// String leaves the secret out.
+func (h HLS) String() string { return "key uri " + h.KeyURI }
+
+// GoString keeps the secret out of %#v as well.
+func (h HLS) GoString() string { return h.String() }
+
+// LogValue keeps the secret out of the logs.
+func (h HLS) LogValue() slog.Value { return slog.StringValue(h.String()) }
 
 // Quotas are limits of recordings at the same time by mode; 0 = none of its own.
 type Quotas struct{ Individual, Mix, Web int }

@@ -61,6 +61,9 @@ func (c *call) start() ([]byte, *refusal) {
 		no.cause = err
 		return nil, no
 	}
+	if no := c.encryptable(s); no != nil {
+		return nil, no
+	}
 	rec, err := c.newRecord(env, res, s)
 	if err != nil {
 		return nil, c.internal(err)
@@ -137,6 +140,7 @@ func (c *call) newRecord(env wire.Envelope, res resource.Resource, s wire.Start)
 	_, _ = rand.Read(random[:]) // never fails
 	sid := hex.EncodeToString(random[:])
 	s.Plan.SID, s.Plan.AppID, s.Plan.CName, s.Plan.UID = sid, c.app.ID, env.CName, env.UID
+	c.encrypt(&s)
 	target, err := seal(c.Ring, sid, s.Target)
 	if err != nil {
 		return ledger.Record{}, err

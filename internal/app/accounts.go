@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 
@@ -32,8 +33,10 @@ func appOf(p config.App) account.App {
 		TokenCheck: p.Token.Checked(), Certificate: p.Token.Certificate,
 		Endpoints: p.Storage.Endpoints, StorageHosts: p.Storage.Hosts,
 		StrictIDs: p.StrictIDs, Extensions: p.Extensions, MaxOutputs: max(1, p.MaxOutputs),
+		HLS:      account.HLS{Encrypt: p.HLS.Encrypt, KeyURI: p.HLS.KeyURI, KeyFile: p.HLS.KeyFile, Clear: p.HLS.Clear},
 		Webhooks: webhooks(p.ID, p.Webhooks),
 	}
+	app.HLS.Secret, _ = hex.DecodeString(p.HLS.Secret) // checked with the rest of the configuration
 	if app.Quota == 0 {
 		app.Quota = defaultQuota
 	}

@@ -68,6 +68,7 @@ func (a *App) startEvents(ctx context.Context) error {
 		return nil
 	})
 	operatorEvents{outbox: a.outbox, endpoints: a.accounts.Webhooks, hooks: a.hooks}.routes(a.operator)
+	a.keyRoutes(a.operator)
 	return nil
 }
 

@@ -47,10 +47,9 @@ func (a *App) startJobs(ctx context.Context) error {
 		Open: func(rec ledger.Record) (postpone.Source, session.Target, error) {
 			return (&shipper{app: a, policy: policy}).open(rec)
 		},
-		Unlock: func(dir *spool.Dir, rec ledger.Record) (*spool.Dir, error) { return unlocked(a.ring, dir, rec) },
-		Gone:   func(err error) bool { return errors.Is(err, vendor.ErrNoObject) },
+		Keys: a.jobKeys,
+		Gone: func(err error) bool { return errors.Is(err, vendor.ErrNoObject) },
 		Ship: func(dir *spool.Dir, rec ledger.Record) (postpone.Shipper, error) {
-			rec.SpoolKey = nil // a job's own folder is not encrypted
 			return ship(dir, rec, func(node.ShipProgress) {})
 		},
 		Outbox: a.outbox, Wanted: func(app string) bool { told, _ := a.accounts.Told(app); return told },
@@ -71,4 +70,19 @@ func (a *App) startJobs(ctx context.Context) error {
 		return nil
 	})
 	return nil
+}
+
+// jobKeys opens the keys of a recording that work is done on.
+func (a *App) jobKeys(rec ledger.Record) (k postpone.Keys, err error) {
+	if len(rec.SpoolKey) > 0 {
+		if k.Spool, err = openSpoolKey(a.ring, rec.SID, rec.SpoolKey); err != nil {
+			return k, err
+		}
+	}
+	if rec.Plan.HLS == nil {
+		return k, nil
+	}
+	private, err := a.unseal(rec.SID, rec.Private)
+	k.Content = private.ContentKey
+	return k, err
 }

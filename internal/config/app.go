@@ -1,5 +1,7 @@
 package config
 
+import "log/slog"
+
 // App is an App ID of an account. Its JSON form is what the ledger keeps,
 // sealed, for apps that are added while the service runs
 // (docs/formats/accounts.md).
@@ -17,6 +19,8 @@ type App struct {
 	StrictIDs  bool `koanf:"strict_ids" json:"strict_ids,omitempty"`   // users whose identity is no integer are not recorded
 	Extensions bool `koanf:"extensions" json:"extensions,omitempty"`   // requests may use what Tapedeck has beyond the API
 	MaxOutputs int  `koanf:"max_outputs" json:"max_outputs,omitempty"` // live push outputs of a recording; 0: 1
+
+	HLS HLS `koanf:"hls" json:"hls,omitzero"`
 
 	Webhooks []Webhook `koanf:"webhooks" json:"webhooks,omitempty"`
 }
@@ -43,6 +47,24 @@ func (r Room) Or(def Room) Room {
 	}
 	return r
 }
+
+// HLS says whether slices are encrypted for players (docs/formats/hls.md).
+type HLS struct {
+	Encrypt bool   `koanf:"encrypt" json:"encrypt,omitempty"`
+	Secret  string `koanf:"secret" json:"secret,omitempty"`     // 64 hex digits: content keys are made from it; empty: drawn at random
+	KeyURI  string `koanf:"key_uri" json:"key_uri,omitempty"`   // where players get a key; {app}, {sid}, {cname} are replaced; needs secret
+	KeyFile bool   `koanf:"key_file" json:"key_file,omitempty"` // keys are stored beside the recordings
+	Clear   bool   `koanf:"clear" json:"clear,omitempty"`       // requests may ask for files that cannot be encrypted
+}
+
+// String leaves the secret out.
+func (h HLS) String() string { return "key_uri " + h.KeyURI }
+
+// GoString keeps it out of %#v as well.
+func (h HLS) GoString() string { return h.String() }
+
+// LogValue keeps it out of the logs.
+func (h HLS) LogValue() slog.Value { return slog.StringValue(h.String()) }
 
 // Token says whether start has to carry a valid RTC token.
 type Token struct {

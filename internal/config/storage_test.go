@@ -36,3 +36,32 @@ func TestValidateStorage(t *testing.T) {
 		t.Errorf("printed: %s", s)
 	}
 }
+
+func TestValidateHLS(t *testing.T) {
+	secret := strings.Repeat("5a", 32)
+	for _, c := range []struct {
+		hls  config.HLS
+		says string
+	}{
+		{config.HLS{}, ""},
+		{config.HLS{Encrypt: true, KeyFile: true}, ""},
+		{config.HLS{Encrypt: true, KeyFile: true, Secret: secret, Clear: true}, ""},
+		{config.HLS{Encrypt: true, Secret: secret, KeyURI: "https://keys.example.com/{sid}"}, ""},
+		{config.HLS{Secret: secret}, "is off"},
+		{config.HLS{Encrypt: true}, "either key_uri or key_file"},
+		{config.HLS{Encrypt: true, Secret: secret}, "either key_uri or key_file"},
+		{config.HLS{Encrypt: true, Secret: secret, KeyFile: true, KeyURI: "https://a/{sid}"}, "either key_uri or key_file"},
+		{config.HLS{Encrypt: true, KeyURI: "https://a/{sid}"}, "hls.secret"},
+		{config.HLS{Encrypt: true, Secret: "5a5a", KeyFile: true}, "64 hex digits"},
+		{config.HLS{Encrypt: true, Secret: secret, KeyURI: "keys"}, "key_uri"},
+	} {
+		app := config.App{ID: "a", LiveKit: config.Room{URL: "ws://a", Key: "k", Secret: "s"}, HLS: c.hls}
+		if err := app.Validate(); (err != nil) != (c.says != "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%+v: %v", c.hls, err)
+		}
+	}
+	h := config.HLS{Encrypt: true, Secret: secret}
+	if s := fmt.Sprintf("%v %+v %#v", h, h, h); strings.Contains(s, secret) {
+		t.Errorf("printed: %s", s)
+	}
+}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
@@ -8,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"tapedeck/internal/hls"
 )
 
 // certificateForm is how an app certificate is written: its 32 characters are
@@ -50,6 +53,29 @@ func validateApp(at string, p App, seen map[string]bool, bad complain) {
 	}
 	validateWebhooks(at, p.Webhooks, bad)
 	validateStorage(at+".storage", p.Storage, bad)
+	validateHLS(at+".hls", p.HLS, bad)
+}
+
+func validateHLS(at string, h HLS, bad complain) {
+	if !h.Encrypt {
+		if h != (HLS{}) {
+			bad(at+".encrypt", "is off although other keys of hls are set")
+		}
+		return
+	}
+	if b, err := hex.DecodeString(h.Secret); err != nil || h.Secret != "" && len(b) != 32 {
+		bad(at+".secret", "must be 64 hex digits, such as `openssl rand -hex 32` prints")
+	}
+	switch {
+	case (h.KeyURI == "") == !h.KeyFile:
+		bad(at, "either key_uri or key_file says how players get keys")
+	case h.KeyURI != "" && h.Secret == "":
+		bad(at+".secret", "is needed where a key server hands the keys out: it makes them from it")
+	case h.KeyURI != "":
+		if err := hls.CheckURI(h.KeyURI); err != nil {
+			bad(at+".key_uri", "%v", err)
+		}
+	}
 }
 
 func validateRooms(at string, p App, bad complain) {

@@ -31,7 +31,7 @@ func messages() []Message {
 	layout := session.Layout{Kind: 3, Background: "#FF0000", Regions: []session.CustomRegion{{UID: 1, W: 0.5, H: 1, Alpha: 1}, {X: 0.5, W: 0.5, H: 1, Alpha: 0.5, Fit: true}}}
 	return []Message{
 		{Type: Hello, Version: Version, PID: 4711},
-		{Type: Run, Job: &Job{Plan: plan, Room: Room{URL: "ws://127.0.0.1:7880", Token: "a.b.c", Identity: "rec-1"}, Private: &session.Private{SpoolKey: []byte("0123456789abcdef0123456789abcdef")}}},
+		{Type: Run, Job: &Job{Plan: plan, Room: Room{URL: "ws://127.0.0.1:7880", Token: "a.b.c", Identity: "rec-1"}, Private: &session.Private{ContentKey: []byte("0123456789abcdef"), SpoolKey: []byte("0123456789abcdef0123456789abcdef")}}},
 		{Type: Token, Token: "d.e.f"},
 		{Type: Subscribe, Subscription: &sub},
 		{Type: Layout, Layout: &layout},

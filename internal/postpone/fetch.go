@@ -7,11 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
+	"tapedeck/internal/hls"
 	"tapedeck/internal/ledger"
 	"tapedeck/internal/spool"
 )
@@ -20,13 +19,15 @@ import (
 const maxPlaylist = 64 << 20
 
 // fetch brings a recording's playlists and slices into one folder: from this
-// machine's spool where they still are, else from the caller's store.
+// machine's spool where they still are, else from the caller's store. What is
+// encrypted for players is decrypted on the way.
 type fetch struct {
 	r      *Runner
 	rec    ledger.Record
+	keys   Keys
 	src    Source
 	prefix string
-	to     string
+	to     *spool.Dir
 }
 
 // all fetches everything that is not there yet and returns the names of what
@@ -64,12 +65,17 @@ func (f *fetch) all(ctx context.Context) (missing []string, err error) {
 
 // listed returns the slices that a fetched playlist names.
 func (f *fetch) listed(playlist string) (out []string, err error) {
-	b, err := os.ReadFile(filepath.Join(f.to, playlist))
+	in, err := f.to.OpenFile(playlist)
+	if err != nil {
+		return nil, fmt.Errorf("postpone: %w", err)
+	}
+	defer func() { _ = in.Close() }()
+	b, err := io.ReadAll(io.LimitReader(in, maxPlaylist+1))
 	if err != nil {
 		return nil, fmt.Errorf("postpone: %w", err)
 	}
 	if len(b) > maxPlaylist {
-		return nil, fmt.Errorf("postpone: %s has %d bytes", playlist, len(b))
+		return nil, fmt.Errorf("postpone: %s has more than %d bytes", playlist, maxPlaylist)
 	}
 	for sc := bufio.NewScanner(bytes.NewReader(b)); sc.Scan(); {
 		if line := strings.TrimSpace(sc.Text()); line != "" && !strings.HasPrefix(line, "#") && spool.ValidName(line) {
@@ -81,14 +87,13 @@ func (f *fetch) listed(playlist string) (out []string, err error) {
 
 // one fetches one file and reports whether there is one.
 func (f *fetch) one(ctx context.Context, name string) (bool, error) {
-	to := filepath.Join(f.to, name)
-	if _, err := os.Stat(to); err == nil {
-		return true, nil
+	if in, err := f.to.OpenFile(name); err == nil {
+		return true, in.Close()
 	}
-	switch err := f.fromSpool(name, to); {
+	switch err := f.fromSpool(name); {
 	case err == nil:
 		return true, nil
-	case !errors.Is(err, fs.ErrNotExist):
+	case !errors.Is(err, spool.ErrNotFound):
 		f.r.log.Warn("a file in the spool cannot be used, the caller's store is asked", "sid", f.rec.SID, "file", name, "error", err)
 	}
 	in, err := f.src.Get(ctx, f.prefix+name)
@@ -99,41 +104,51 @@ func (f *fetch) one(ctx context.Context, name string) (bool, error) {
 		return false, fmt.Errorf("postpone: read %s back: %w", name, err)
 	}
 	defer func() { _ = in.Close() }()
-	return true, save(to, in)
+	return true, f.save(name, in)
 }
 
 // fromSpool links a file of the recording's own spool folder, so that it stays
-// while the job needs it. What is encrypted there is copied in the clear.
-func (f *fetch) fromSpool(name, to string) error {
-	if len(f.rec.SpoolKey) == 0 {
-		return os.Link(filepath.Join(f.r.cfg.Spool, f.rec.SID, "files", name), to)
-	}
+// while the job needs it. Both folders are encrypted with the same key, or not
+// at all.
+func (f *fetch) fromSpool(name string) error {
 	dir, err := spool.Open(f.r.cfg.Spool, f.rec.SID)
-	if err == nil && f.r.cfg.Unlock != nil {
-		dir, err = f.r.cfg.Unlock(dir, f.rec)
+	if err == nil {
+		dir, err = dir.WithKey(f.keys.Spool)
 	}
 	if err != nil {
 		return err
+	}
+	if !f.encrypted(name) {
+		return f.to.Link(dir, name)
 	}
 	in, err := dir.OpenFile(name)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = in.Close() }()
-	return save(to, in)
+	return f.save(name, in)
+}
+
+// encrypted reports whether a file is encrypted for players.
+func (f *fetch) encrypted(name string) bool {
+	return f.rec.Plan.HLS != nil && filepath.Ext(name) != ".m3u8"
 }
 
 // save copies to a file that appears when it is whole.
-func save(to string, in io.Reader) error {
-	f, err := os.Create(to + ".part")
+func (f *fetch) save(name string, in io.Reader) (err error) {
+	if f.encrypted(name) {
+		if in, err = hls.NewReader(in, f.keys.Content, hls.IV(f.keys.Content, name)); err != nil {
+			return fmt.Errorf("postpone: %w", err)
+		}
+	}
+	p, err := f.to.CreatePart(name)
 	if err != nil {
 		return fmt.Errorf("postpone: %w", err)
 	}
-	_, err = io.Copy(f, in)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("postpone: fetch %s: %w", filepath.Base(to), err)
+	if _, err := io.Copy(p, in); err != nil {
+		return errors.Join(fmt.Errorf("postpone: fetch %s: %w", name, err), p.Discard())
 	}
-	if err := os.Rename(to+".part", to); err != nil {
+	if _, err := p.Close(); err != nil {
 		return fmt.Errorf("postpone: %w", err)
 	}
 	return nil

@@ -53,8 +53,8 @@ type Config struct {
 	Records func(ctx context.Context, sid string) (ledger.Record, error)
 	// Open opens the caller's store of a recording.
 	Open func(rec ledger.Record) (Source, session.Target, error)
-	// Unlock gives a recording's spool folder its data key; nil: none has one.
-	Unlock func(dir *spool.Dir, rec ledger.Record) (*spool.Dir, error)
+	// Keys opens the keys of a recording; nil: none has any.
+	Keys func(rec ledger.Record) (Keys, error)
 	// Gone reports whether an error of a Source means that the file is not there.
 	Gone func(error) bool
 	// Ship makes the shipper of a job's folder.
@@ -72,6 +72,12 @@ type Config struct {
 	Tries int
 	// Patience is how long uploads of a job's files may take; 0: 24 h.
 	Patience time.Duration
+}
+
+// Keys are those of one recording; nil: it is not encrypted in that way.
+type Keys struct {
+	Spool   []byte // of the files on this node's disk, the job's included
+	Content []byte // of the slices, for players
 }
 
 // Runner does one job at a time.
@@ -175,7 +181,11 @@ func (r *Runner) do(ctx context.Context, job *ledger.Job, last bool) error {
 	if rec.Plan.Postponed == nil || !rec.Recorded {
 		return nil
 	}
-	dir, err := folder(r.cfg.Root, rec.SID)
+	keys, err := r.keys(rec)
+	if err != nil {
+		return err
+	}
+	dir, in, err := folders(r.cfg.Root, rec.SID, keys.Spool)
 	if err != nil {
 		return err
 	}
@@ -184,12 +194,12 @@ func (r *Runner) do(ctx context.Context, job *ledger.Job, last bool) error {
 		return err
 	}
 	if tell.finished() {
-		return r.clear(dir)
+		return r.clear(dir, in)
 	}
 	if err := tell.started(ctx); err != nil {
 		return err
 	}
-	res, err := r.make(ctx, rec, dir, tell)
+	res, err := r.make(ctx, rec, keys, dir, in, tell)
 	if err != nil && !last {
 		return err
 	}
@@ -207,27 +217,37 @@ func (r *Runner) do(ctx context.Context, job *ledger.Job, last bool) error {
 		return err
 	}
 	r.log.Info("postponed work is done", "sid", rec.SID, "kind", rec.Plan.Postponed.Kind, "files", len(res.all()))
-	return r.clear(dir)
+	return r.clear(dir, in)
 }
 
-func folder(root, sid string) (*spool.Dir, error) {
-	dir, err := spool.Open(root, sid)
-	if errors.Is(err, spool.ErrNotFound) {
-		dir, err = spool.Create(root, sid)
+func (r *Runner) keys(rec ledger.Record) (Keys, error) {
+	if r.cfg.Keys == nil {
+		return Keys{}, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(inputOf(dir), 0o700); err != nil {
-		return nil, fmt.Errorf("postpone: %w", err)
-	}
-	return dir, nil
+	return r.cfg.Keys(rec)
 }
 
-func inputOf(dir *spool.Dir) string { return filepath.Join(dir.Path(), "in") }
+// inName is the spool folder of a job's input, in the job's own.
+const inName = "in"
+
+// folders opens, or makes, the folder of a job and that of its input, encrypted
+// like its recording's.
+func folders(root, sid string, key []byte) (dir, in *spool.Dir, err error) {
+	if dir, err = spool.Create(root, sid); err != nil {
+		return nil, nil, err
+	}
+	if in, err = spool.Create(dir.Path(), inName); err != nil {
+		return nil, nil, err
+	}
+	if dir, err = dir.WithKey(key); err != nil {
+		return nil, nil, err
+	}
+	in, err = in.WithKey(key)
+	return dir, in, err
+}
 
 // make fetches the input and has the worker make the files.
-func (r *Runner) make(ctx context.Context, rec ledger.Record, dir *spool.Dir, tell *teller) (result, error) {
+func (r *Runner) make(ctx context.Context, rec ledger.Record, keys Keys, dir, in *spool.Dir, tell *teller) (result, error) {
 	if res, err := readResult(dir); err == nil {
 		return res, nil // an earlier run got this far
 	}
@@ -235,7 +255,7 @@ func (r *Runner) make(ctx context.Context, rec ledger.Record, dir *spool.Dir, te
 	if err != nil {
 		return result{}, err
 	}
-	f := fetch{r: r, rec: rec, src: src, prefix: target.Prefix, to: inputOf(dir)}
+	f := fetch{r: r, rec: rec, keys: keys, src: src, prefix: target.Prefix, to: in}
 	missing, err := f.all(ctx)
 	if err != nil {
 		return result{}, err
@@ -243,10 +263,10 @@ func (r *Runner) make(ctx context.Context, rec ledger.Record, dir *spool.Dir, te
 	if err := tell.missing(ctx, target, missing); err != nil {
 		return result{}, err
 	}
-	if err := writeJob(dir, rec); err != nil {
+	if err := writeJob(dir, in, rec); err != nil {
 		return result{}, err
 	}
-	if err := r.work(ctx, dir); err != nil {
+	if err := r.work(ctx, dir, keys.Spool); err != nil {
 		return result{}, err
 	}
 	return readResult(dir)
@@ -268,17 +288,11 @@ func (r *Runner) ship(ctx context.Context, rec ledger.Record, dir *spool.Dir) er
 
 // clear takes away the folder of a job whose files have arrived, and what was
 // fetched for it: copies of what the caller's store has.
-func (r *Runner) clear(dir *spool.Dir) error {
-	entries, err := os.ReadDir(inputOf(dir))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("postpone: %w", err)
+func (r *Runner) clear(dir, in *spool.Dir) error {
+	if err := in.Remove(); err != nil {
+		return err
 	}
-	for _, e := range entries {
-		if err := os.Remove(filepath.Join(inputOf(dir), e.Name())); err != nil {
-			return fmt.Errorf("postpone: %w", err)
-		}
-	}
-	for _, name := range []string{"in", jobName, resultName, logName} {
+	for _, name := range []string{jobName, resultName, logName} {
 		if err := os.Remove(filepath.Join(dir.Path(), name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("postpone: %w", err)
 		}

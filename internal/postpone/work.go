@@ -1,6 +1,7 @@
 package postpone
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,7 @@ const (
 // job is what the worker is told; its form is transcode.Job's.
 type job struct {
 	SID        string `json:"sid"`
+	Sealed     bool   `json:"sealed,omitempty"`
 	Input      string `json:"input"`
 	Kind       string `json:"kind"`
 	Container  string `json:"container,omitempty"`
@@ -56,9 +58,13 @@ func (r result) all() []string {
 	return out
 }
 
-func writeJob(dir *spool.Dir, rec ledger.Record) error {
+func writeJob(dir, in *spool.Dir, rec ledger.Record) error {
 	p := rec.Plan.Postponed
-	j := job{SID: rec.SID, Input: inputOf(dir), Kind: "users"}
+	input, err := filepath.Abs(in.Path())
+	if err != nil {
+		return fmt.Errorf("postpone: %w", err)
+	}
+	j := job{SID: rec.SID, Sealed: len(rec.SpoolKey) > 0, Input: input, Kind: "users"}
 	if p.Kind == session.PostponeMix {
 		j.Kind, j.Container, j.SampleRate, j.Bitrate, j.Channels = "audioMix", p.Container, p.SampleRate, p.Bitrate, p.Channels
 	}
@@ -89,7 +95,7 @@ func readResult(dir *spool.Dir) (result, error) {
 
 // work runs the worker program to its end. It dies with us: whoever comes next
 // goes on with what it has finished.
-func (r *Runner) work(ctx context.Context, dir *spool.Dir) error {
+func (r *Runner) work(ctx context.Context, dir *spool.Dir, key []byte) error {
 	log, err := os.OpenFile(filepath.Join(dir.Path(), logName), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("postpone: %w", err)
@@ -102,7 +108,7 @@ func (r *Runner) work(ctx context.Context, dir *spool.Dir) error {
 	args := append(append([]string(nil), r.cfg.Worker[1:]...), "-job", path)
 	cmd := exec.CommandContext(ctx, r.cfg.Worker[0], args...)
 	cmd.Env = append(harmless(), r.cfg.Env...)
-	cmd.Stderr = log
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(key), log // by a pipe: neither arguments nor environment nor disk have it
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second

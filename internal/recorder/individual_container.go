@@ -5,7 +5,6 @@ import (
 
 	"tapedeck/internal/media"
 	"tapedeck/internal/media/mux/mp4"
-	"tapedeck/internal/media/mux/playlist"
 	"tapedeck/internal/media/mux/ts"
 	"tapedeck/internal/media/mux/webm"
 	"tapedeck/internal/session"
@@ -83,7 +82,7 @@ func (v *webmVideo) begin(s *Slice, _ media.Unit, w, h int, _ bool) (err error) 
 	if v.keepTime {
 		cfg.Base = webmBase + v.start
 	}
-	v.w, err = webm.New(s, cfg)
+	v.w, err = webm.New(s.stream(), cfg)
 	return err
 }
 
@@ -115,7 +114,7 @@ func (v *mp4Video) begin(s *Slice, u media.Unit, w, h int, _ bool) (err error) {
 	}
 	if !bytes.Equal(v.head, v.w.Head()) {
 		v.head = v.w.Head()
-		s.Tag(playlist.Map(s.Name(), int64(len(v.head))))
+		return s.setMap(v.head)
 	}
 	return nil
 }
@@ -124,7 +123,7 @@ func (v *mp4Video) write(u media.Unit) error { return v.w.Frame(ts.PTS(u.PTS), u
 
 func (v *mp4Video) end(dur media.Time) error {
 	err := v.w.Close(ts.PTS(v.s.Start() + dur))
-	v.s.Tag(playlist.Behind(int64(len(v.head)), v.s.Size()))
+	v.s.behind(int64(len(v.head)))
 	return err
 }
 
@@ -158,7 +157,7 @@ func (w *webmSound) ext() string { return extWebM }
 
 func (w *webmSound) begin(s *Slice, _ bool) (err error) {
 	w.start = s.Start()
-	w.w, err = webm.New(s, webm.Config{Codec: media.Opus, Channels: w.channels, Base: webmBase + w.start})
+	w.w, err = webm.New(s.stream(), webm.Config{Codec: media.Opus, Channels: w.channels, Base: webmBase + w.start})
 	return err
 }
 

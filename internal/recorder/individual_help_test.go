@@ -129,15 +129,16 @@ func (s *scene) user(uid uint32, id string, set samples.Set, from, to media.Time
 
 // deck is a recorder of one mode over a spool folder, on the test's clock.
 type deck struct {
-	t    *testing.T
-	plan session.Plan
-	tape *tape
-	dir  *spool.Dir
-	out  *Output
-	src  *keyAsker
-	mode Mode
-	stop context.CancelFunc
-	done chan error
+	t       *testing.T
+	plan    session.Plan
+	content []byte // content key; nil: slices are not encrypted
+	tape    *tape
+	dir     *spool.Dir
+	out     *Output
+	src     *keyAsker
+	mode    Mode
+	stop    context.CancelFunc
+	done    chan error
 }
 
 const testSID = "0123456789abcdef0123456789abcdef"
@@ -164,7 +165,7 @@ func newDeck(t *testing.T, plan session.Plan) *deck {
 func (d *deck) start() {
 	d.t.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	out, err := OpenOutput(d.dir, d.plan, d.tape.now, log)
+	out, err := OpenEncrypted(d.dir, d.plan, d.content, d.tape.now, log)
 	if err != nil {
 		d.t.Fatal(err)
 	}

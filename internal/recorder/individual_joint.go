@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"tapedeck/internal/hls"
 	"tapedeck/internal/media"
 	"tapedeck/internal/media/mux/playlist"
 	"tapedeck/internal/media/mux/webm"
@@ -117,7 +118,7 @@ func (j *joint) list(name, track string, list []listed, origin, end media.Time, 
 // mapsOf returns the tags that say how a slice is decoded.
 func mapsOf(tags []string) (some []string) {
 	for _, t := range tags {
-		if playlist.IsMap(t) {
+		if playlist.IsMap(t) || hls.IsTag(t) {
 			some = append(some, t)
 		}
 	}
@@ -126,7 +127,7 @@ func mapsOf(tags []string) (some []string) {
 
 // mpd writes the joint index of WebM slices.
 func (j *joint) mpd(video, audio []listed, final bool) error {
-	if len(video) == 0 {
+	if len(video) == 0 || j.p.m.out.crypt != nil { // DASH knows nothing of the key
 		return nil
 	}
 	origin := video[0].start

@@ -41,7 +41,7 @@ func (d *deck) check() {
 			d.t.Errorf("name %s", base)
 		}
 		switch {
-		case f.Kind == spool.KindReport:
+		case f.Kind == spool.KindReport, f.Kind == spool.KindKey:
 			continue
 		case isSlice:
 			if !strings.HasPrefix(base, strings.TrimSuffix(f.Index, ".m3u8")+"_") {

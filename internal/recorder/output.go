@@ -36,12 +36,14 @@ type Output struct {
 	inc     int
 
 	tally tally
+	crypt *crypt // nil: slices are not encrypted
 
 	mu       sync.Mutex
 	indexes  map[string]*Index
 	mp4s     int             // MP4 files begun so far
 	begun    map[string]bool // names of all files begun so far
 	recorded bool
+	aids     map[string]bool   // files that players need beside the slices, stored already
 	known    map[string]uint32 // uids of identities, from earlier incarnations
 }
 
@@ -50,13 +52,23 @@ type Output struct {
 // killed it keeps the zero, closes every .part with what is whole in it, and
 // brings the playlists up to date.
 func OpenOutput(dir *spool.Dir, plan session.Plan, now func() time.Time, log *slog.Logger) (*Output, error) {
+	return OpenEncrypted(dir, plan, nil, now, log)
+}
+
+// OpenEncrypted is OpenOutput with the content key that slices are encrypted
+// with where the plan wants that.
+func OpenEncrypted(dir *spool.Dir, plan session.Plan, key []byte, now func() time.Time, log *slog.Logger) (*Output, error) {
+	crypt, err := newCrypt(plan, key)
+	if err != nil {
+		return nil, err
+	}
 	journal, facts, err := dir.OpenJournal(now)
 	if err != nil {
 		return nil, err
 	}
 	o := &Output{
 		dir: dir, journal: journal, plan: plan, now: now, log: log,
-		names: newNames(plan), indexes: map[string]*Index{},
+		names: newNames(plan), indexes: map[string]*Index{}, crypt: crypt,
 	}
 	if err := o.resume(facts); err != nil {
 		return nil, errors.Join(err, journal.Close())
@@ -70,6 +82,7 @@ func (o *Output) resume(facts []spool.Fact) error {
 		return err
 	}
 	o.inc, o.mp4s, o.recorded, o.known = h.incarnation+1, h.mp4s, h.recorded, h.identities
+	o.aids = h.aids
 	o.clock = timing.NewClock(h.zero, o.now)
 	o.zero = o.clock.Zero()
 	if err := o.append(spool.Fact{

@@ -16,6 +16,7 @@ type history struct {
 	incarnation int
 	mp4s        int
 	recorded    bool
+	aids        map[string]bool // files that players need beside the slices
 	indexes     []*indexHistory
 	begun       map[string]spool.Fact // files that were begun, by name
 	identities  map[string]uint32     // uids of those that do not spell theirs
@@ -31,7 +32,7 @@ type indexHistory struct {
 
 // readHistory replays the facts.
 func readHistory(facts []spool.Fact) (*history, error) {
-	h := &history{begun: map[string]spool.Fact{}, identities: map[string]uint32{}}
+	h := &history{begun: map[string]spool.Fact{}, identities: map[string]uint32{}, aids: map[string]bool{}}
 	for _, f := range facts {
 		switch f.Type {
 		case spool.FactOpened:
@@ -51,6 +52,10 @@ func readHistory(facts []spool.Fact) (*history, error) {
 				h.index(f.Index, f)
 			}
 		case spool.FactClosed:
+			if f.Kind == spool.KindInit || f.Kind == spool.KindKey {
+				h.aids[f.Name] = true
+				continue
+			}
 			h.recorded = true
 			if f.Kind == spool.KindSlice {
 				i := h.index(f.Index, f)

@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -125,7 +126,10 @@ func (i *Index) Begin(start media.Time, ext string, tags []string) (*Slice, erro
 		_, kind, _ := strings.Cut(strings.TrimSuffix(i.cfg.Name, playlistExt), "__uid_e_")
 		name = i.out.names.rawSlice(i.cfg.UID, kind, stamp, ext)
 	}
-	s := &Slice{index: i, name: name, start: start, tags: tags}
+	if err := i.out.putKey(); err != nil {
+		return nil, err
+	}
+	s := &Slice{index: i, name: name, start: start, tags: i.out.crypt.tags(name, tags)}
 	// The fact comes first: whatever .part a crash leaves, recovery knows it.
 	f := s.fact()
 	f.Type = spool.FactBegun
@@ -138,6 +142,9 @@ func (i *Index) Begin(start media.Time, ext string, tags []string) (*Slice, erro
 		return nil, err
 	}
 	s.part = part
+	if s.enc, err = i.out.crypt.writer(part, name); err != nil {
+		return nil, errors.Join(err, part.Discard())
+	}
 	return s, nil
 }
 

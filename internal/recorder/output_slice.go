@@ -1,8 +1,10 @@
 package recorder
 
 import (
+	"io"
 	"slices"
 
+	"tapedeck/internal/hls"
 	"tapedeck/internal/media"
 	"tapedeck/internal/spool"
 )
@@ -12,6 +14,7 @@ import (
 type Slice struct {
 	index *Index
 	part  *spool.Part
+	enc   *hls.Writer // before part; nil: not encrypted
 	name  string
 	start media.Time
 	tags  []string
@@ -27,13 +30,37 @@ func (s *Slice) Start() media.Time { return s.start }
 func (s *Slice) Tag(line string) { s.tags = append(slices.Clip(s.tags), line) }
 
 // Size returns how much was written, in bytes.
-func (s *Slice) Size() int64 { return s.part.Size() }
+func (s *Slice) Size() int64 {
+	if s.enc != nil {
+		return s.enc.Size()
+	}
+	return s.part.Size()
+}
 
 // Write implements io.Writer.
-func (s *Slice) Write(b []byte) (int, error) { return s.part.Write(b) }
+func (s *Slice) Write(b []byte) (int, error) {
+	if s.enc != nil {
+		return s.enc.Write(b)
+	}
+	return s.part.Write(b)
+}
+
+// stream is where a container goes that would go back to fill in its header: one
+// that is encrypted is written front to back.
+func (s *Slice) stream() io.Writer {
+	if s.enc != nil {
+		return s.enc
+	}
+	return s
+}
 
 // WriteAt implements io.WriterAt, for containers that fill in their header at the end.
-func (s *Slice) WriteAt(b []byte, off int64) (int, error) { return s.part.WriteAt(b, off) }
+func (s *Slice) WriteAt(b []byte, off int64) (int, error) {
+	if s.enc != nil {
+		return 0, hls.ErrBehind
+	}
+	return s.part.WriteAt(b, off)
+}
 
 // Close makes the slice durable, lists it with the duration dur and replaces
 // the playlist.
@@ -44,6 +71,11 @@ func (s *Slice) Close(dur media.Time) error { return s.close(dur, false) }
 func (s *Slice) CloseLast(dur media.Time) error { return s.close(dur, true) }
 
 func (s *Slice) close(dur media.Time, final bool) error {
+	if s.enc != nil {
+		if err := s.enc.Close(); err != nil {
+			return err
+		}
+	}
 	info, err := s.part.Close()
 	if err != nil {
 		return err

@@ -3,14 +3,12 @@ package recorder
 import (
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 
 	"tapedeck/internal/media"
 	"tapedeck/internal/media/mux/mp4"
 	"tapedeck/internal/media/mux/playlist"
-	"tapedeck/internal/media/mux/ts"
 	"tapedeck/internal/media/mux/webm"
 	"tapedeck/internal/spool"
 )
@@ -55,9 +53,12 @@ func (o *Output) recoverPart(f spool.Fact) error {
 		return err
 	}
 	var dur media.Time
-	if f.Kind == "" {
+	switch {
+	case f.Kind == "":
 		err = errEmpty
-	} else {
+	case f.Kind == spool.KindSlice && o.crypt != nil:
+		dur, err = o.salvageEncrypted(part, &f)
+	default:
 		dur, err = salvage(part, &f)
 	}
 	if errors.Is(err, errEmpty) {
@@ -94,18 +95,7 @@ func (o *Output) recoverPart(f spool.Fact) error {
 func salvage(p *spool.Part, f *spool.Fact) (media.Time, error) {
 	switch filepath.Ext(p.Name()) {
 	case ".ts":
-		got, err := ts.Scan(io.NewSectionReader(p, 0, p.Size()))
-		if err != nil {
-			return 0, err
-		}
-		if got.Empty() {
-			return 0, errEmpty
-		}
-		if err := p.Truncate(got.Bytes); err != nil {
-			return 0, err
-		}
-		_, err = p.WriteAt(ts.Padding(got.Bytes), got.Bytes)
-		return got.Dur(), err
+		return salvageTS(p)
 	case ".webm":
 		got, err := webm.Recover(p)
 		if errors.Is(err, webm.ErrNothing) {

@@ -32,7 +32,7 @@ func (d *deck) drop() {
 // worker does after a kill.
 func (d *deck) resume(dir *spool.Dir) *deck {
 	d.t.Helper()
-	n := &deck{t: d.t, plan: d.plan, tape: d.tape, dir: dir}
+	n := &deck{t: d.t, plan: d.plan, content: d.content, tape: d.tape, dir: dir}
 	n.start()
 	return n
 }

@@ -57,7 +57,7 @@ func (r *recording) SetToken(token string) { r.src.SetToken(token) }
 // record runs the whole recording and leaves its end in the journal.
 func (w *Worker) record(job link.Job, dir *spool.Dir) error {
 	w.tell(session.StatusStarting, "")
-	out, err := OpenOutput(dir, job.Plan, w.now, w.log)
+	out, err := OpenEncrypted(dir, job.Plan, contentKey(job), w.now, w.log)
 	if err != nil {
 		return fmt.Errorf("recorder: open the spool: %w", err)
 	}

@@ -76,6 +76,7 @@ type Plan struct {
 	Page       *Page     `json:"page,omitempty"`       // web mode
 	Push       int       `json:"push,omitempty"`       // number of live push outputs; their URLs are in Private
 	Postponed  *Postpone `json:"postponed,omitempty"`  // work after the end
+	HLS        *HLS      `json:"hls,omitempty"`        // slices are encrypted; their key is in Private
 }
 
 // Private is the part of a start request that is secret and yet needed by the
@@ -86,6 +87,9 @@ type Private struct {
 	MediaSalt   []byte   `json:"mediaSalt,omitempty"`   // recordingConfig.salt, decoded: 32 bytes or none
 	PageURL     string   `json:"pageUrl,omitempty"`     // web mode: may carry a login
 	Push        []string `json:"push,omitempty"`        // rtmp or rtmps URLs: carry stream keys
+
+	// ContentKey encrypts the slices for players, 16 bytes or none (Plan.HLS).
+	ContentKey []byte `json:"contentKey,omitempty"`
 
 	// SpoolKey is the data key of an encrypted spool folder, 32 bytes or none.
 	// The node puts it in for the worker; the record has it sealed by itself.
@@ -119,6 +123,13 @@ type Page struct {
 	MaxVideo     time.Duration `json:"maxVideo"`     // maxVideoDuration; ns in JSON
 	OnHold       bool          `json:"onhold"`       // starts paused
 	ReadyTimeout time.Duration `json:"readyTimeout"` // 0 = recording starts after the load
+}
+
+// HLS says that the slices of a recording are encrypted for players
+// (docs/formats/hls.md).
+type HLS struct {
+	KeyURI  string `json:"keyUri,omitempty"`  // where players get the key; "" = beside the playlist
+	KeyFile bool   `json:"keyFile,omitempty"` // the key is stored beside the recording
 }
 
 // Kinds of postponed work.

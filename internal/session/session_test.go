@@ -98,6 +98,7 @@ func fullPlan() Plan {
 			Regions:    []CustomRegion{{UID: 1, X: 0.1, Y: 0.2, W: 0.3, H: 0.4, Alpha: 0.5, Fit: true}, {W: 1, H: 1, Alpha: 1}},
 			UserImages: []UserBackground{{UID: 1, Image: "https://example.com/1.png", Fit: true}},
 		}},
+		HLS: &HLS{KeyURI: "https://keys.example.com/1", KeyFile: true},
 	}
 }
 

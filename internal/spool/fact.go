@@ -31,6 +31,8 @@ type FileKind string
 // Kinds of files.
 const (
 	KindSlice    FileKind = "slice"
+	KindInit     FileKind = "init" // what slices in encrypted fragmented MP4 begin with; belongs to a playlist
+	KindKey      FileKind = "key"  // content key of an encrypted recording
 	KindMP4      FileKind = "mp4"
 	KindPlaylist FileKind = "m3u8"
 	KindMPD      FileKind = "mpd"

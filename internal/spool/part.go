@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
@@ -122,6 +123,40 @@ func (d *Dir) Parts() ([]string, error) {
 	}
 	sort.Strings(names)
 	return names, nil
+}
+
+// Finished returns the names of all finished files, sorted.
+func (d *Dir) Finished() ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(d.Path(), filesName))
+	if err != nil {
+		return nil, fault("list the files", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if e.Type().IsRegular() && checkName(e.Name()) == nil {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+// Link puts a finished file of another folder with the same key, or none, under
+// the same name into this one, without copying it. ErrNotFound: it is not there.
+func (d *Dir) Link(from *Dir, name string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	if !bytes.Equal(d.key, from.key) {
+		return fmt.Errorf("spool: link %s: the folders have not the same key", name)
+	}
+	f, err := from.OpenFile(name) // it opens with that key
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return fault("link "+name, err)
+	}
+	return fault("link "+name, os.Link(from.FilePath(name), d.FilePath(name)))
 }
 
 // Name returns the final name.

@@ -111,7 +111,7 @@ func ffmpeg(b *testing.B, args []string) {
 func benchRun(b *testing.B, job Job) {
 	b.Helper()
 	out := b.TempDir()
-	res, err := Run(b.Context(), job, Folder(out), func(Report) {})
+	res, err := Run(b.Context(), job, Dir(job.Input), Folder(out), func(Report) {})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -21,8 +21,12 @@ const (
 // hands to tapedeck-worker (docs/formats/job.md).
 type Job struct {
 	SID   string `json:"sid,omitempty"` // which recording, where Input has several
-	Input string `json:"input"`         // folder with playlists and slices
+	Input string `json:"input"`         // folder with playlists and slices; a postponed job has them in a spool folder
 	Kind  string `json:"kind"`
+
+	// Sealed says that the files of a postponed job are encrypted: the data key
+	// comes by standard input.
+	Sealed bool `json:"sealed,omitempty"`
 
 	// audioMix
 	Container  string `json:"container,omitempty"`  // mp3, m4a, aac
@@ -58,8 +62,8 @@ type Report struct {
 
 // Run does a job. What the sink already has is not made again. The error is
 // about the whole; a user whose media cannot be used stands in the result.
-func Run(ctx context.Context, j Job, sink Sink, report func(Report)) (Result, error) {
-	rec, err := Open(j.Input, j.SID)
+func Run(ctx context.Context, j Job, in Input, sink Sink, report func(Report)) (Result, error) {
+	rec, err := OpenInput(in, j.SID)
 	if err != nil {
 		return Result{}, err
 	}

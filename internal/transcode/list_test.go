@@ -89,7 +89,7 @@ func TestFinishedFilesStay(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(out, stem+"__uid_s_101__uid_e_0.mp4.part"), []byte("torn"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	res, err := Run(t.Context(), Job{Input: dir, Kind: KindUsers}, Folder(out), func(Report) {})
+	res, err := Run(t.Context(), Job{Kind: KindUsers}, Dir(dir), Folder(out), func(Report) {})
 	if err != nil || len(res.Users) != 3 {
 		t.Fatalf("%+v, %v", res, err)
 	}

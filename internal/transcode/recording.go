@@ -9,7 +9,6 @@ package transcode
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -28,7 +27,7 @@ type Recording struct {
 	Users   []*User  // by uid; one with the uid "0" for a mix or a web page
 	Missing []string // listed slices that are not in the folder
 
-	dir        string
+	in         Input
 	zero       time.Time  // UTC of the timeline's zero
 	start, end media.Time // of all media
 }
@@ -68,17 +67,20 @@ var mixList = regexp.MustCompile(`^(?:bak\d+_)?(.+)\.m3u8$`)
 
 // Open reads the playlists of a folder and finds what each user has. Where the
 // folder has several recordings, sid says which; it may be empty.
-func Open(dir, sid string) (*Recording, error) {
-	entries, err := os.ReadDir(dir)
+func Open(dir, sid string) (*Recording, error) { return OpenInput(Dir(dir), sid) }
+
+// OpenInput is Open for files that do not lie in a plain folder.
+func OpenInput(in Input, sid string) (*Recording, error) {
+	names, err := in.Names()
 	if err != nil {
 		return nil, fmt.Errorf("transcode: %w", err)
 	}
-	r := &Recording{dir: dir}
-	for _, e := range entries {
-		if !e.Type().IsRegular() || !strings.HasSuffix(e.Name(), ".m3u8") || !strings.Contains(e.Name(), sid) {
+	r := &Recording{in: in}
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".m3u8") || !strings.Contains(name, sid) {
 			continue
 		}
-		if err := r.takeList(e.Name()); err != nil {
+		if err := r.takeList(name); err != nil {
 			return nil, err
 		}
 	}
@@ -124,7 +126,7 @@ func (r *Recording) takeList(name string) error {
 	if stem != r.Stem {
 		return fmt.Errorf("transcode: two recordings in one folder, say which: %s and %s", r.Stem, stem)
 	}
-	f, err := os.Open(filepath.Join(r.dir, name))
+	f, err := r.in.Open(name)
 	if err != nil {
 		return fmt.Errorf("transcode: %w", err)
 	}
@@ -160,18 +162,20 @@ func (r *Recording) user(uid, extra string) *User {
 
 // settle orders slices and takes out those that are not there.
 func (r *Recording) settle(list []Slice) []Slice {
-	list = slices.DeleteFunc(list, func(s Slice) bool {
-		st, err := os.Stat(filepath.Join(r.dir, s.Name))
-		if err != nil || !st.Mode().IsRegular() {
+	there := list[:0]
+	for _, s := range list {
+		f, err := r.in.Open(s.Name)
+		if err == nil {
+			s.Bytes, err = f.Size()
+			_ = f.Close()
+		}
+		if err != nil {
 			r.Missing = append(r.Missing, s.Name)
+			continue
 		}
-		return err != nil || !st.Mode().IsRegular()
-	})
-	for i := range list {
-		if st, err := os.Stat(filepath.Join(r.dir, list[i].Name)); err == nil {
-			list[i].Bytes = st.Size()
-		}
+		there = append(there, s)
 	}
+	list = there
 	slices.SortStableFunc(list, func(a, b Slice) int { return a.Start.Compare(b.Start) })
 	return slices.CompactFunc(list, func(a, b Slice) bool { return a.Name == b.Name })
 }

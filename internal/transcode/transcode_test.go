@@ -87,7 +87,7 @@ func run(t *testing.T, j Job) (Result, string) {
 	t.Helper()
 	out := t.TempDir()
 	var last Report
-	res, err := Run(t.Context(), j, Folder(out), func(r Report) {
+	res, err := Run(t.Context(), j, Dir(j.Input), Folder(out), func(r Report) {
 		if r.Done < last.Done {
 			t.Errorf("progress goes back from %d to %d", last.Done, r.Done)
 		}

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -79,7 +79,7 @@ func (r *Recording) units(list []Slice, video bool, done func(int64)) iter.Seq2[
 // read hands all units of one slice to emit. Without place, times are as they
 // stand in the file.
 func (r *Recording) read(s Slice, emit func(unit) error, place bool) error {
-	f, err := os.Open(filepath.Join(r.dir, s.Name))
+	f, err := r.in.Open(s.Name)
 	if err != nil {
 		return fmt.Errorf("transcode: %w", err)
 	}
@@ -106,7 +106,7 @@ func (r *Recording) read(s Slice, emit func(unit) error, place bool) error {
 	return err
 }
 
-func readTS(f *os.File, s Slice, emit func(unit) error, place bool) error {
+func readTS(f io.Reader, s Slice, emit func(unit) error, place bool) error {
 	const period = 1 << 33
 	var lift int64
 	first := true
@@ -127,7 +127,7 @@ func readTS(f *os.File, s Slice, emit func(unit) error, place bool) error {
 	})
 }
 
-func readWebM(f *os.File, s Slice, emit func(unit) error, place bool) error {
+func readWebM(f io.Reader, s Slice, emit func(unit) error, place bool) error {
 	var shift media.Time
 	first := true
 	return webm.Read(f, func(u webm.Unit) error {

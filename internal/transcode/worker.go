@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -21,8 +22,9 @@ const (
 )
 
 // Worker does the job in folder path, a spool folder with job.json in it, and
-// leaves result.json there. It gives way to every live recording.
-func Worker(ctx context.Context, path string, log *slog.Logger, now func() time.Time) error {
+// leaves result.json there. keyIn has the data key of a job whose files are
+// encrypted. It gives way to every live recording.
+func Worker(ctx context.Context, path string, keyIn io.Reader, log *slog.Logger, now func() time.Time) error {
 	_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, 19) // where it is refused, jobs only compete
 	var j Job
 	b, err := os.ReadFile(filepath.Join(path, jobFile))
@@ -32,7 +34,7 @@ func Worker(ctx context.Context, path string, log *slog.Logger, now func() time.
 	if err := json.Unmarshal(b, &j); err != nil {
 		return fmt.Errorf("transcode: %s: %w", jobFile, err)
 	}
-	dir, err := spool.Open(filepath.Dir(path), filepath.Base(path))
+	dir, in, err := folders(path, j, keyIn)
 	if err != nil {
 		return fmt.Errorf("transcode: %w", err)
 	}
@@ -40,7 +42,7 @@ func Worker(ctx context.Context, path string, log *slog.Logger, now func() time.
 	if err != nil {
 		return err
 	}
-	res, err := Run(ctx, j, sink, func(r Report) {
+	res, err := Run(ctx, j, Spooled{in}, sink, func(r Report) {
 		log.Debug("working", "file", r.Now, "done", r.Done, "total", r.Total)
 	})
 	if err == nil {
@@ -55,6 +57,28 @@ func Worker(ctx context.Context, path string, log *slog.Logger, now func() time.
 		}
 	}
 	return writeResult(filepath.Join(path, resultFile), res)
+}
+
+// folders opens the folder of a job and that of its input.
+func folders(path string, j Job, keyIn io.Reader) (dir, in *spool.Dir, err error) {
+	var key []byte
+	if j.Sealed {
+		key = make([]byte, spool.KeyLen)
+		if _, err := io.ReadFull(keyIn, key); err != nil {
+			return nil, nil, fmt.Errorf("the key of an encrypted job: %w", err)
+		}
+	}
+	if dir, err = spool.At(path); err != nil {
+		return nil, nil, err
+	}
+	if in, err = spool.At(j.Input); err != nil {
+		return nil, nil, err
+	}
+	if dir, err = dir.WithKey(key); err != nil {
+		return nil, nil, err
+	}
+	in, err = in.WithKey(key)
+	return dir, in, err
 }
 
 func writeResult(path string, res Result) error {
@@ -83,7 +107,7 @@ func Convert(ctx context.Context, j Job, out string, say func(any)) error {
 		return fmt.Errorf("transcode: %w", err)
 	}
 	var last time.Time
-	res, err := Run(ctx, j, Folder(out), func(r Report) {
+	res, err := Run(ctx, j, Dir(j.Input), Folder(out), func(r Report) {
 		if now := time.Now(); r.Done == r.Total || now.Sub(last) > 100*time.Millisecond {
 			last = now
 			say(r)

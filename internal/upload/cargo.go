@@ -228,19 +228,26 @@ func retain(list []*item, keep func(*item) bool) []*item {
 // milli turns a time of the recording into Unix ms.
 func (c *cargo) milli(micro int64) int64 { return (c.zero + micro + 500) / 1000 }
 
-// needs returns the slices that a playlist's content may name and the caller's
-// store has not: those closed for it so far. A playlist that no slice belongs
-// to joins the tracks of its user.
+// needs returns what a playlist's content may name and the caller's store has
+// not: the slices closed for it so far, and what players need to read them. A
+// playlist that no slice belongs to joins the tracks of its user.
 func (c *cargo) needs(i *item) []*item {
 	var missing []*item
 	for _, list := range [][]*item{c.waiting, c.away} {
 		for _, s := range list {
-			if s.fact.Kind != spool.KindSlice || !s.missing() {
+			if !s.missing() {
 				continue
 			}
-			if s.fact.Index == i.name || (!c.lists[i.name] && s.fact.UID == i.fact.UID) {
-				missing = append(missing, s)
+			switch s.fact.Kind {
+			case spool.KindKey: // every playlist names it
+			case spool.KindSlice, spool.KindInit:
+				if s.fact.Index != i.name && (c.lists[i.name] || s.fact.UID != i.fact.UID) {
+					continue
+				}
+			default:
+				continue
 			}
+			missing = append(missing, s)
 		}
 	}
 	return missing

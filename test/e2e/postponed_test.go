@@ -51,7 +51,7 @@ func (s *server) made(bucket string, task client.Task, ext string, n int) (out [
 // After the end of two individual recordings of one meeting, one has an MP4 of
 // each user and the other one sound file of everybody, on one timeline.
 func TestPostponedWork(t *testing.T) {
-	s := serve(t)
+	s := serveWith(t, "spool: {encrypt: true}\n")
 	c, err := cast.Prepare(t.Context(), clips.Cast()[:3])
 	if err != nil {
 		t.Fatal(err)

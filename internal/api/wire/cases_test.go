@@ -103,6 +103,7 @@ func goodText(format string) string {
 	return map[string]string{
 		"uid": "21", "httpURL": "https://example.com/a.jpg", "rtmpURL": "rtmps://example.com/live/key", "colour": "#0a1B2c",
 		"tag": "KEY=value", "endpoint": "s3.example.com:9000", "digits": "64000", "privateParams": `{"correctEXTINF":true}`,
+		"contentKey": "AAECAwQFBgcICQoLDA0ODw==", "keyURL": "https://keys.example.com/1",
 	}[format] + map[bool]string{true: "text"}[slices.Contains([]string{"", "plain", "alphanumeric", "bucket"}, format)]
 }
 
@@ -116,6 +117,7 @@ func badText(format string) []string {
 		"bucket": {"a/b", ".a", "a b", strings.Repeat("b", 256)}, "tag": {"novalue", "=v", "a b=c", "k=\n"},
 		"endpoint": {"ftp://a", "https://user:pass@a", "https://a/b", "https://a?x", "file:///etc", "a b"},
 		"digits":   {"fast", "-1", "1.5"}, "privateParams": {"{", `{"correctEXTINF":1}`, "[]"},
+		"contentKey": {"AAECAwQFBgcICQoLDA0ODw", "AAEC", "?"}, "keyURL": {"key", "file:///etc", "https://k/\"", "skd://x/y"},
 	}[format]
 }
 

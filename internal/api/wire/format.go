@@ -1,10 +1,13 @@
 package wire
 
 import (
+	"encoding/base64"
 	"net/url"
 	"strings"
 
 	"github.com/go-json-experiment/json"
+
+	"tapedeck/internal/hls"
 )
 
 // formatOf is the check that a Format of the table names, nil if there is none.
@@ -39,6 +42,13 @@ func namedFormat(name string) func(string) bool {
 		return objectTag
 	case "endpoint":
 		return endpointName
+	case "contentKey":
+		return func(s string) bool {
+			b, err := base64.StdEncoding.DecodeString(s)
+			return err == nil && len(b) == hls.KeyLen
+		}
+	case "keyURL":
+		return func(s string) bool { return absoluteURL(s, "http", "https") && hls.CheckURI(s) == nil }
 	case "privateParams":
 		return func(s string) bool { _, ok := commaAfterInf(s); return ok }
 	}

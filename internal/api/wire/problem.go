@@ -63,6 +63,12 @@ func ErrMode(mode string) error {
 	return &Problem{"mode " + mode + " is not switched on for this app!", verbatim}
 }
 
+// ErrClear is the problem of a start that asks for files which cannot be
+// encrypted although the recording is to be.
+func ErrClear(what string) error {
+	return &Problem{what + ": these files are not encrypted and this recording has to be!", verbatim}
+}
+
 // ErrMoved is the problem of an update whose storage is another place than that
 // of the start.
 func ErrMoved() error { return bad("storageConfig") }

@@ -25,6 +25,10 @@ type startOptions struct {
 // fileConfig is recordingFileConfig of rest-api.md 3.5.
 type fileConfig struct {
 	Types []string `json:"avFileType"`
+	Extra *struct {
+		Key    []byte `json:"hlsKey"`
+		KeyURI string `json:"hlsKeyUri"`
+	} `json:"tapedeck"`
 }
 
 // Start is a start whose options are all in order.
@@ -54,7 +58,7 @@ func (r *Rules) Start(c Call, options jsontext.Value) (Start, error) {
 		err = o.Extension.extension(&s)
 	}
 	if err == nil {
-		err = o.File.apply(&s.Plan)
+		err = o.File.apply(&s)
 	}
 	if err == nil {
 		err = o.extras(&s.Plan)
@@ -81,8 +85,15 @@ func (o *startOptions) extras(p *session.Plan) error {
 }
 
 // apply puts the kinds of files into the plan (R14).
-func (c *fileConfig) apply(p *session.Plan) error {
-	if c == nil || len(c.Types) == 0 {
+func (c *fileConfig) apply(s *Start) error {
+	if c == nil {
+		return nil
+	}
+	p := &s.Plan
+	if c.Extra != nil {
+		p.HLS, s.Private.ContentKey = &session.HLS{KeyURI: c.Extra.KeyURI}, c.Extra.Key
+	}
+	if len(c.Types) == 0 {
 		return nil
 	}
 	types := slices.Clone(c.Types)

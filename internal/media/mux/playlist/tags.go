@@ -65,6 +65,9 @@ func Map(slice string, head int64) string {
 	return fmt.Sprintf("%sURI=\"%s\",BYTERANGE=\"%d@0\"", mapTag, slice, head)
 }
 
+// MapFile is Map where the initialisation is a file of its own.
+func MapFile(name string) string { return fmt.Sprintf("%sURI=\"%s\"", mapTag, name) }
+
 const rangeTag = "#EXT-X-BYTERANGE:"
 
 // Behind is the tag that leaves the initialisation out of a slice of so many

@@ -39,30 +39,50 @@ const maxBlock = 16 << 20
 // Recover cuts a file after its last whole frame and finishes it as Close
 // would. It trusts no byte. A file that was closed is finished again.
 func Recover(f RecoverFile) (Recovered, error) {
-	r := &reader{r: bufio.NewReaderSize(io.NewSectionReader(f, 0, 1<<62), 1<<16)}
-	if err := r.head(); err != nil {
+	r, out, err := cut(f)
+	if err != nil {
 		return Recovered{}, err
-	}
-	for r.element() {
-	}
-	if r.frames == 0 {
-		return Recovered{}, ErrNothing
-	}
-	last := r.lastFrame()
-	out := Recovered{
-		Frames: r.frames,
-		First:  media.Time(r.first) * 1000,
-		Dur:    media.Time(r.last+last-r.first) * 1000,
-	}
-	if err := f.Truncate(r.fin.end); err != nil {
-		return Recovered{}, fmt.Errorf("webm: recover: %w", err)
 	}
 	tail := r.fin.cues()
 	if _, err := f.WriteAt(tail, r.fin.end); err != nil {
 		return Recovered{}, fmt.Errorf("webm: recover: %w", err)
 	}
 	out.Size = r.fin.end + int64(len(tail))
-	return out, r.fin.finish(f, int64(len(tail)), media.Time(r.last+last)*1000)
+	return out, r.fin.finish(f, int64(len(tail)), out.First+out.Dur)
+}
+
+// Cut cuts a file after its last whole frame and leaves it as a Writer does that
+// cannot go back to its header: without duration and cues.
+func Cut(f interface {
+	io.ReaderAt
+	Truncate(size int64) error
+}) (Recovered, error) {
+	_, out, err := cut(f)
+	return out, err
+}
+
+func cut(f interface {
+	io.ReaderAt
+	Truncate(size int64) error
+}) (*reader, Recovered, error) {
+	r := &reader{r: bufio.NewReaderSize(io.NewSectionReader(f, 0, 1<<62), 1<<16)}
+	if err := r.head(); err != nil {
+		return nil, Recovered{}, err
+	}
+	for r.element() {
+	}
+	if r.frames == 0 {
+		return nil, Recovered{}, ErrNothing
+	}
+	if err := f.Truncate(r.fin.end); err != nil {
+		return nil, Recovered{}, fmt.Errorf("webm: recover: %w", err)
+	}
+	return r, Recovered{
+		Size:   r.fin.end,
+		Frames: r.frames,
+		First:  media.Time(r.first) * 1000,
+		Dur:    media.Time(r.last+r.lastFrame()-r.first) * 1000,
+	}, nil
 }
 
 // HeaderSize returns how many bytes of a file of ours come before its first
