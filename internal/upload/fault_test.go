@@ -58,6 +58,9 @@ func TestMain(m *testing.M) {
 
 // shipAlone ships one recording the way a node does.
 func shipAlone(root, endpoint string) error {
+	if err := useNames(); err != nil {
+		return err
+	}
 	dir, err := spool.Open(root, sid)
 	if err != nil {
 		return err

@@ -3,15 +3,13 @@ package upload_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,108 +28,25 @@ import (
 	"tapedeck/internal/upload/vendor"
 )
 
-// way is what is wrong between us and a store.
-type way string
+// moments is how often each fault is made.
+const moments = 20
 
-const (
-	well       way = "well"
-	broken     way = "500"
-	forbidden  way = "403"
-	hanging    way = "hangs"
-	cutting    way = "cuts mid-body"
-	corrupting way = "changes a byte"
-	deaf       way = "stores and loses the answer"
-)
-
-// line is the way to a real store, with faults.
-type line struct {
-	*httptest.Server
-
-	next http.Handler
-	mu   sync.Mutex
-	now  way
-}
-
-func newLine(t *testing.T, to *stores.Server) *line {
+// seeded returns random numbers whose seed the test prints.
+func seeded(t *testing.T) *rand.Rand {
 	t.Helper()
-	target, err := url.Parse(to.Endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &line{now: well, next: &httputil.ReverseProxy{
-		// The host stays as it was signed.
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = "http", target.Host, r.In.Host
-		},
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-	}}
-	l.Server = httptest.NewServer(l)
-	t.Cleanup(l.Close)
-	return l
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
 }
 
-func (l *line) set(w way) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.now = w
-}
-
-func (l *line) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	l.mu.Lock()
-	now := l.now
-	l.mu.Unlock()
-	refuse := func(status int, code string) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.WriteHeader(status)
-		_, _ = fmt.Fprintf(w, "<Error><Code>%s</Code><Message>made up</Message></Error>", code)
-	}
-	switch now {
-	case broken:
-		refuse(http.StatusInternalServerError, "InternalError")
-	case forbidden:
-		refuse(http.StatusForbidden, "AccessDenied")
-	case hanging:
-		hang := time.NewTimer(200 * time.Millisecond)
-		defer hang.Stop()
-		select {
-		case <-hang.C:
-		case <-r.Context().Done():
-		}
-		hangUp(w)
-	case cutting:
-		_, _ = io.CopyN(io.Discard, r.Body, r.ContentLength/2)
-		hangUp(w)
-	case corrupting:
-		b, _ := io.ReadAll(r.Body)
-		if len(b) > 0 && r.Method == http.MethodPut {
-			b[len(b)/2] ^= 0x40
-		}
-		r.Body = io.NopCloser(bytes.NewReader(b))
-		l.next.ServeHTTP(w, r)
-	case deaf:
-		l.next.ServeHTTP(httptest.NewRecorder(), r)
-		hangUp(w)
-	default:
-		l.next.ServeHTTP(w, r)
-	}
-}
-
-func hangUp(w http.ResponseWriter) {
-	if h, ok := w.(http.Hijacker); ok {
-		if c, _, err := h.Hijack(); err == nil {
-			_ = c.Close()
-		}
-	}
-}
-
-// TestMatrix breaks the way to the store at random moments, in every way, and
+// TestMatrix breaks the way to the store at 20 random moments, in every way, and
 // kills the shipper while it is broken. After each: every closed slice is in
-// the bucket, in the backup store or in the spool. At the end all of it is in
-// the bucket, each with its one content, no playlist has ever named a slice
-// that was not there, and no secret is on the disk.
+// the bucket, in the backup store or in the spool; no slice has ever been accepted
+// with two contents; no playlist has ever named a slice that was not there; no
+// secret is on the disk. At the end all of it is in the bucket.
 func TestMatrix(t *testing.T) {
 	server := stores.VersityGW(t)
-	for n, w := range []way{broken, forbidden, hanging, cutting, corrupting, deaf} {
+	for n, w := range []way{broken, forbidden, hanging, cutting, corrupting, deaf, nameless} {
 		t.Run(string(w), func(t *testing.T) {
 			bucketOf := fmt.Sprintf("matrix-%d", n)
 			server.MakeBucket(bucketOf)
@@ -141,7 +56,15 @@ func TestMatrix(t *testing.T) {
 }
 
 func matrix(t *testing.T, server *stores.Server, bucketOf string, w way) {
+	rnd := seeded(t)
 	l := newLine(t, server)
+	endpoint, spoil, env := l.URL, func(is bool) { l.set(map[bool]way{true: w, false: well}[is]) }, []string(nil)
+	if w == nameless {
+		names := newNames(t)
+		endpoint, env = strings.Replace(l.URL, "127.0.0.1", storeName, 1), names.env()
+		spoil = names.gone.Store
+		l.Config.SetKeepAlivesEnabled(false) // each request looks the name up
+	}
 	tgt := target(server)
 	tgt.Bucket = bucketOf
 	direct, err := upload.OpenStore(tgt, upload.Rules{Endpoints: upload.Endpoints{"1": server.Endpoint}})
@@ -155,36 +78,27 @@ func matrix(t *testing.T, server *stores.Server, bucketOf string, w way) {
 	}
 	dir := newSpool(t)
 	worker := newWorker(t, dir)
-	for range rounds(3) {
-		for range 3 {
+	for range moments {
+		for range 2 {
 			worker.slice("1")
 			worker.slice("2")
 		}
-		l.set(well)
+		spoil(false)
 		c := exec.Command(os.Args[0])
-		c.Env = append(os.Environ(), childEnv+"="+filepath.Dir(dir.Path())+"|"+l.URL, "TAPEDECK_SHIP_BUCKET="+bucketOf,
-			"TAPEDECK_SHIP_BACKUP="+folder, "TAPEDECK_SHIP_ACCESS="+server.AccessKey, "TAPEDECK_SHIP_SECRET="+server.SecretKey)
+		c.Env = append(append(os.Environ(), childEnv+"="+filepath.Dir(dir.Path())+"|"+endpoint, "TAPEDECK_SHIP_BUCKET="+bucketOf,
+			"TAPEDECK_SHIP_BACKUP="+folder, "TAPEDECK_SHIP_ACCESS="+server.AccessKey, "TAPEDECK_SHIP_SECRET="+server.SecretKey), env...)
 		c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		out, err := c.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
+		if w == nameless {
+			c.SysProcAttr.Cloneflags = syscall.CLONE_NEWNS
 		}
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
-		buf := make([]byte, 64)
-		if n, err := out.Read(buf); err != nil || !strings.HasPrefix(string(buf[:n]), "uploaded") {
-			t.Fatalf("%q, %v", buf[:n], err)
-		}
-		fault := time.AfterFunc(time.Duration(rand.IntN(20_000))*time.Microsecond, func() { l.set(w) })
-		kill := time.AfterFunc(time.Duration(20_000+rand.IntN(100_000))*time.Microsecond, func() { _ = c.Process.Kill() })
-		_, _ = io.Copy(io.Discard, out)
-		_ = c.Wait()
-		fault.Stop()
-		kill.Stop()
+		fault := time.Duration(rnd.IntN(20_000)) * time.Microsecond
+		killed(t, c, time.Duration(20_000+rnd.IntN(100_000))*time.Microsecond, func() { time.AfterFunc(fault, func() { spoil(true) }) })
 		inAPlace(t, dir, direct, backup)
+		listsWhole(t, backup, "kept/", direct)
+		l.check(t)
+		noSecret(t, filepath.Dir(dir.Path()), server.SecretKey)
 	}
-	l.set(well)
+	spoil(false)
 	worker.mp4(0, 1<<20)
 	worker.end()
 	g := newGuard(t, direct)
@@ -197,38 +111,116 @@ func matrix(t *testing.T, server *stores.Server, bucketOf string, w way) {
 	noSecret(t, filepath.Dir(dir.Path()), server.SecretKey)
 }
 
-// inAPlace: every closed file is in one of the three places with its content.
-func inAPlace(t *testing.T, dir *spool.Dir, home, backup vendor.Store) {
+// killed runs a shipper, calls begun when it has begun to upload, and kills it
+// after that long.
+func killed(t *testing.T, c *exec.Cmd, after time.Duration, begun func()) {
 	t.Helper()
-	all, err := dir.ReadReceipts()
+	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 256)
+	if n, err := out.Read(buf); err != nil || !strings.HasPrefix(string(buf[:n]), "uploaded") {
+		_ = c.Wait()
+		if strings.Contains(string(buf[:n]), errNoMount.Error()) {
+			t.Skipf("no mounts here: %s", buf[:n])
+		}
+		t.Fatalf("%q, %v", buf[:n], err)
+	}
+	begun()
+	kill := time.AfterFunc(after, func() { _ = c.Process.Kill() })
+	_, _ = io.Copy(io.Discard, out)
+	_ = c.Wait()
+	kill.Stop()
+}
+
+// listsWhole: whatever a playlist in a store names is there, or at home.
+func listsWhole(t *testing.T, st vendor.Store, at string, home vendor.Store) {
+	t.Helper()
+	there := map[string]bool{}
+	for _, k := range keysOf(t, st) {
+		there[k] = true
+	}
+	for k := range there {
+		if !strings.HasSuffix(k, ".m3u8") {
+			continue
+		}
+		r, err := st.Get(t.Context(), k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(r)
+		_ = r.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name := range strings.Lines(string(b)) {
+			if name = strings.TrimSpace(name); name == "" || strings.HasPrefix(name, "#") || there[at+name] {
+				continue
+			}
+			if _, err := home.Stat(t.Context(), prefix+name); err != nil {
+				t.Errorf("%s names %s, which is in neither store: %v", k, name, err)
+			}
+		}
+	}
+}
+
+// inAPlace: every closed file is in one of the three places with its content. A
+// shipper may be at work: what has left the spool has its receipt by then.
+func inAPlace(t *testing.T, dir *spool.Dir, home, backup vendor.Store) {
+	t.Helper()
 	facts, _, err := dir.ReadJournal(0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	settled := spool.Settled(all)
+	here := map[string]bool{}
+	for _, f := range facts {
+		_, err := os.Stat(dir.FilePath(f.Name))
+		here[f.Name] = err == nil
+	}
+	all, err := dir.ReadReceipts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	settled, content := spool.Settled(all), map[string]string{}
 	for _, f := range facts {
 		if f.Type != spool.FactClosed {
 			continue
 		}
+		if sum, ok := content[f.Name]; ok && sum != f.SHA256 {
+			t.Fatalf("%s was closed with two contents", f.Name)
+		}
+		content[f.Name] = f.SHA256
 		r := settled[f.Name]
-		switch r.State {
-		case spool.ReceiptUploaded:
+		switch {
+		case r.State == spool.ReceiptUploaded:
 			if read(t, home, r.Key) != f.SHA256 {
 				t.Fatalf("%s: the bucket has other content than the receipt says", f.Name)
 			}
-		case spool.ReceiptBackuped:
-			if read(t, backup, r.Backup) != f.SHA256 {
-				t.Fatalf("%s: the backup store has other content than the receipt says", f.Name)
-			}
-		default:
-			if _, err := os.Stat(dir.FilePath(f.Name)); err != nil {
-				t.Fatalf("%s is in no place: %v", f.Name, err)
-			}
+		case here[f.Name]:
+		case r.State != spool.ReceiptBackuped:
+			t.Fatalf("%s is in no place", f.Name)
+		case !kept(t, dir, home, backup, r, f.SHA256):
+			t.Fatalf("%s: neither store has what the receipt says", f.Name)
 		}
 	}
+}
+
+// kept reports whether the copy of a receipt is in the backup store, or has come
+// home meanwhile.
+func kept(t *testing.T, dir *spool.Dir, home, backup vendor.Store, r spool.Receipt, sum string) bool {
+	t.Helper()
+	if in, err := backup.Get(t.Context(), r.Backup); err == nil {
+		h := sha256.New()
+		_, err = io.Copy(h, in)
+		_ = in.Close()
+		return err == nil && hex.EncodeToString(h.Sum(nil)) == sum
+	}
+	all, err := dir.ReadReceipts()
+	return err == nil && spool.Settled(all)[r.Name].State == spool.ReceiptUploaded && read(t, home, r.Key) == sum
 }
 
 // noSecret looks through every file below root.
@@ -278,8 +270,9 @@ func TestNameGone(t *testing.T) {
 	verify(t, dir, home)
 }
 
-// TestClockJump: the wall clock jumps by years, back and forth, while a store is
-// out of order. Nothing waits for ever and nothing is lost.
+// TestClockJump: the wall clock jumps 20 times, by seconds, hours or years, back
+// and forth, while a store is out of order or not. Nothing waits for ever and
+// nothing is lost.
 func TestClockJump(t *testing.T) {
 	home, backup := &ill{Store: localStore(t)}, localStore(t)
 	home.set(true, vendor.Destination)
@@ -297,19 +290,34 @@ func TestClockJump(t *testing.T) {
 	}
 	dir := newSpool(t)
 	w := newWorker(t, dir)
-	s := start(t, dir, home, func(c *upload.Config) {
+	rnd, g := seeded(t), newGuard(t, home)
+	total := time.Duration(0)
+	s := start(t, dir, g, func(c *upload.Config) {
 		withBackup(backup)(c)
 		c.Now = now
 	})
-	for range 3 {
+	for n := range moments {
+		home.set(n%2 == 0, vendor.Destination)
 		w.slice("1")
-		s.until("failures", func(p upload.Progress) bool { return p.Retries > 0 })
-		jump(-10 * 365 * 24 * time.Hour)
-		w.slice("1")
-		jump(20 * 365 * 24 * time.Hour)
-		w.slice("1")
+		if n == 0 {
+			s.until("failures", func(p upload.Progress) bool { return p.Retries > 0 })
+		}
+		leap := time.Duration(rnd.Int64N(int64(10*365*24*time.Hour))) - 5*365*24*time.Hour
+		switch rnd.IntN(3) {
+		case 0:
+			leap = leap % time.Minute
+		case 1:
+			leap = leap % (24 * time.Hour)
+		}
+		moment := time.NewTimer(time.Duration(rnd.IntN(15_000)) * time.Microsecond)
+		<-moment.C
+		jump(leap)
+		total += leap
+		w.slice("2")
+		inAPlace(t, dir, home.Store, backup)
+		listsWhole(t, backup, "kept/", home.Store)
 	}
-	jump(-15 * 365 * 24 * time.Hour)
+	jump(-total)
 	home.set(false, 0)
 	w.end()
 	if p := s.finish(); p.Lost != 0 || p.Waiting != 0 {
