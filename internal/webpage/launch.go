@@ -86,6 +86,6 @@ func environment() []string {
 func (c Config) jail(path string) jail.Config {
 	return jail.Config{
 		Program: path, Args: flags(c), Env: environment(), UID: c.UID, Policies: policies(),
-		Log: c.Output, Force: c.Jail,
+		Log: c.Output, Force: c.Jail, Limit: c.Limit, Memory: c.memory() / 3 * 4,
 	}
 }

@@ -43,7 +43,7 @@ func (p *Page) watch(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		if p.bytes() > p.memory() {
+		if p.bytes() > p.cfg.memory() {
 			p.end(Greedy)
 			continue
 		}
@@ -112,9 +112,10 @@ func (p *Page) end(why Trouble) {
 	p.trouble(why)
 }
 
-func (p *Page) memory() int64 {
-	if p.cfg.Memory > 0 {
-		return p.cfg.Memory
+// memory is how much the browser may use.
+func (c Config) memory() int64 {
+	if c.Memory > 0 {
+		return c.Memory
 	}
 	return maxMemory
 }

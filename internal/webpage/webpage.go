@@ -57,6 +57,7 @@ type Config struct {
 	Log     *slog.Logger
 	Output  io.Writer     // what the browser prints; nil: nothing
 	Jail    string        // for tests: forces a level of package jail
+	Limit   string        // for tests: jail.Nice does without control groups
 	Memory  int64         // bytes the browser may use; 0: 3 GiB
 	Beat    time.Duration // between looks at the page; 0: 5 s
 }
@@ -144,6 +145,9 @@ func (p *Page) warn() {
 		p.cfg.Log.Error("WEB PAGES ARE NOT ISOLATED: this machine permits no namespaces (clone of PID, mount and network). The page's browser sees the machine's network and files of other users. Permit user namespaces, or run the worker as root with CAP_SYS_ADMIN")
 	case jail.User:
 		p.cfg.Log.Info("the browser runs in a user namespace")
+	}
+	if p.jail.Limit == jail.Nice {
+		p.cfg.Log.Warn("no control groups can be made here: the browser has a low priority instead of limits of processor and memory. See docs/ops/web.md")
 	}
 	if !p.jail.Sandbox {
 		p.cfg.Log.Error("CHROMIUM'S SANDBOX IS OFF: this machine permits no user namespaces to ordinary users. A page that breaks the renderer has the browser's user. Permit them (kernel.unprivileged_userns_clone, AppArmor) or install chromium-sandbox")

@@ -7,6 +7,7 @@
 package jail
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -48,22 +49,28 @@ type Config struct {
 	Log      io.Writer      // what the browser prints
 	Force    string         // for tests: Full, User or None; "" takes the first that works
 	Scratch  string         // folder for sockets and profile where there are no namespaces
+	Memory   int64          // bytes of the control group; 0: 4 GiB
+	Limit    string         // for tests: Nice does without control groups
 }
 
 // Jail is a running browser.
 type Jail struct {
 	Level   string
-	Sandbox bool // whether the browser's own sandbox is on
+	Sandbox bool   // whether the browser's own sandbox is on
+	Limit   string // what keeps the browser from starving us: Cgroup2, Cgroup1 or Nice
 
 	Wayland, Pulse *net.UnixListener
 	Proxy          net.Listener
 	In             io.WriteCloser // the browser's control pipe
 	Out            io.ReadCloser
 
-	cmd  *exec.Cmd
-	done chan struct{}
-	dir  string // on the machine's file system; "" in namespaces
+	cmd   *exec.Cmd
+	done  chan struct{}
+	dir   string // on the machine's file system; "" in namespaces
+	fence *fence
 }
+
+const defaultMemory = 4 << 30
 
 // Start runs the browser in the best jail the machine permits.
 func Start(cfg Config) (*Jail, error) {
@@ -151,14 +158,18 @@ const scratchPrefix = "tapedeck-web-"
 func sweep(root string) {
 	dirs, _ := filepath.Glob(filepath.Join(root, scratchPrefix+"*"))
 	for _, d := range dirs {
-		var pid int
-		if n, err := fmt.Sscanf(strings.TrimPrefix(filepath.Base(d), scratchPrefix), "%d-", &pid); n != 1 || err != nil {
-			continue
-		}
-		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		if orphaned(d, scratchPrefix) {
 			clean(d)
 		}
 	}
+}
+
+// orphaned reports whether a folder is of a process that is dead: its name is
+// the prefix, the process number, and a dash.
+func orphaned(dir, prefix string) bool {
+	var pid int
+	n, err := fmt.Sscanf(strings.TrimPrefix(filepath.Base(dir), prefix), "%d-", &pid)
+	return n == 1 && err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
 // spawn starts the helper with the control pipe as files 3 and 4, where
@@ -186,10 +197,18 @@ func (j *Jail) spawn(cfg Config, spec string) (*os.File, error) {
 		Path: self, Args: []string{Name, spec}, Env: []string{}, Dir: "/", Stdout: cfg.Log, Stderr: cfg.Log,
 		ExtraFiles: []*os.File{inR, outW, theirs}, SysProcAttr: attributes(j.Level), WaitDelay: time.Second,
 	}
-	j.cmd = cmd
+	j.cmd, j.fence = cmd, &fence{kind: Nice}
+	if cfg.Limit != Nice {
+		j.fence = newFence(cmp.Or(cfg.Memory, defaultMemory))
+	}
 	started := make(chan error)
 	go j.parent(started)
 	err = <-started
+	if err == nil {
+		j.fence.hold(cmd.Process.Pid)
+		j.Limit = j.fence.kind
+		_, err = ours.Write([]byte{1}) // the helper waits for it: all it starts is held as well
+	}
 	_, _, _ = inR.Close(), outW.Close(), theirs.Close()
 	if err != nil {
 		return nil, errors.Join(err, ours.Close())
@@ -306,6 +325,7 @@ func (j *Jail) Close() {
 	}
 	if j.cmd != nil {
 		<-j.done
+		j.fence.remove()
 	}
 	for _, c := range []io.Closer{j.In, j.Out} {
 		if c != nil {
