@@ -1,6 +1,7 @@
 package webpage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -134,7 +135,7 @@ func (l *loading) wait(ctx context.Context) error {
 // painted waits until the page goes through two animation frames and there is a
 // picture after the first before ones.
 func (p *Page) painted(ctx context.Context, before int64) error {
-	ctx, cancel := context.WithTimeout(ctx, paintTime)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(p.cfg.Paint, paintTime))
 	defer cancel()
 	const frames = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
 	if err := p.dt.call(ctx, p.session, "Runtime.evaluate", params{"expression": frames, "awaitPromise": true}, nil); err != nil {
@@ -157,7 +158,8 @@ func (p *Page) painted(ctx context.Context, before int64) error {
 func (p *Page) event(m reply) {
 	switch m.Method {
 	case "Page.javascriptDialogOpening":
-		p.dt.tell(m.SessionID, "Page.handleJavaScriptDialog", params{"accept": true})
+		text := decode[struct{ DefaultPrompt string }](m).DefaultPrompt
+		p.dt.tell(m.SessionID, "Page.handleJavaScriptDialog", params{"accept": true, "promptText": text})
 	case "Target.targetCreated":
 		p.stray(m)
 	case "Target.targetDestroyed":
@@ -200,6 +202,7 @@ func (p *Page) stray(m reply) {
 
 // crash notes that the page's process died, once.
 func (p *Page) crash() {
+	put(p.died)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.crashed || p.loading != nil && p.loading.echo {

@@ -1,12 +1,15 @@
 package webpage
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -17,6 +20,7 @@ const (
 	maxDown    = 1 << 30 / 8      // bytes a second (events.md, 72)
 	maxUp      = 10 << 20 / 8
 	maxMemory  = 3 << 30
+	burial     = 5 * time.Second // until the browser has noticed that a page's process is gone
 )
 
 // lookScript tells whether something should be heard, and whether a video is
@@ -29,10 +33,7 @@ for (const m of document.querySelectorAll('video,audio')) {
 
 // watch looks at the page until ctx ends.
 func (p *Page) watch(ctx context.Context) {
-	every := p.cfg.Beat
-	if every == 0 {
-		every = beat
-	}
+	every := cmp.Or(p.cfg.Beat, beat)
 	t := time.NewTicker(every)
 	defer t.Stop()
 	var quiet time.Duration
@@ -60,7 +61,7 @@ func (p *Page) watch(ctx context.Context) {
 		}
 		if quiet += every; !loud || p.Sound.Playing() {
 			quiet = 0
-		} else if quiet >= silentSpan {
+		} else if quiet >= cmp.Or(p.cfg.Silence, silentSpan) {
 			quiet = 0
 			p.trouble(Silent)
 		}
@@ -80,7 +81,7 @@ func (p *Page) loaded() bool {
 
 // look asks the page. One that does not answer is ended.
 func (p *Page) look(ctx context.Context) (loud, big, ok bool) {
-	ask, cancel := context.WithTimeout(ctx, hungAfter)
+	ask, cancel := context.WithTimeout(ctx, cmp.Or(p.cfg.Hung, hungAfter))
 	defer cancel()
 	var r struct {
 		Result struct{ Value json.RawMessage }
@@ -108,8 +109,29 @@ func (p *Page) end(why Trouble) {
 	if already {
 		return
 	}
-	p.dt.tell(p.session, "Page.crash", nil)
+	select {
+	case <-p.died: // of an earlier one
+	default:
+	}
+	p.killRenderers()
+	t := time.NewTimer(burial)
+	defer t.Stop()
+	select {
+	case <-p.died:
+	case <-t.C:
+	}
 	p.trouble(why)
+}
+
+// killRenderers ends every process that runs pages: one that hangs or is out of
+// memory does nothing that it is asked to do.
+func (p *Page) killRenderers() {
+	for _, pid := range descendants(p.jail.Pid()) {
+		b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+		if err == nil && bytes.Contains(b, []byte("--type=renderer")) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }
 
 // memory is how much the browser may use.

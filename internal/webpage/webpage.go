@@ -60,6 +60,9 @@ type Config struct {
 	Limit   string        // for tests: jail.Nice does without control groups
 	Memory  int64         // bytes the browser may use; 0: 3 GiB
 	Beat    time.Duration // between looks at the page; 0: 5 s
+	Hung    time.Duration // without an answer to a look: it hangs; 0: 30 s
+	Silence time.Duration // without the sound that should be there: it is silent; 0: 40 s
+	Paint   time.Duration // from the end of a load to its first picture; 0: 20 s
 }
 
 func (c Config) scale() int {
@@ -82,6 +85,7 @@ type Page struct {
 	work   sync.WaitGroup
 
 	troubles chan Trouble
+	died     chan struct{} // one token: the page's process is gone
 	ready    chan struct{} // one token: the page has said that it is ready
 
 	mu      sync.Mutex
@@ -118,7 +122,7 @@ func Open(ctx context.Context, cfg Config) (*Page, error) {
 		cfg: cfg, jail: j, proxy: newProxy(cfg.Policy, cfg.Log), dt: &devtools{w: j.In},
 		Windows:  wayland.New(wayland.Config{W: cfg.W, H: cfg.H, FPS: cfg.FPS, Scale: cfg.scale(), Log: cfg.Log}),
 		Sound:    pulse.New(pulse.Config{Clock: cfg.Clock, Play: cfg.Play, Log: cfg.Log}),
-		troubles: make(chan Trouble, 8), ready: make(chan struct{}, 1),
+		troubles: make(chan Trouble, 8), died: make(chan struct{}, 1), ready: make(chan struct{}, 1),
 	}
 	p.warn()
 	run, cancel := context.WithCancel(context.Background())
