@@ -377,10 +377,10 @@ func TestNothingIsLeft(t *testing.T) {
 	until(t, "killed with its parent", func() bool { return len(alive(pids)) == 0 })
 	// The kernel does not take away an empty control group: the next browser does.
 	next := show(t, config(srv.URL+"/still.html", io.Discard))
+	next.jail.Close()
 	if g := groups(cmd.Process.Pid); g != "" {
 		t.Errorf("control groups left behind: %s", g)
 	}
-	next.jail.Close()
 	if after := leftovers(); after != before {
 		t.Errorf("left behind: %s", after)
 	}

@@ -193,13 +193,16 @@ func (f *fence) hold(pid int) {
 
 // remove takes the groups away once their last process is gone.
 func (f *fence) remove() {
-	deadline := time.Now().Add(2 * time.Second)
-	for _, d := range f.dirs {
-		for errors.Is(os.Remove(d), syscall.EBUSY) && time.Now().Before(deadline) {
-			time.Sleep(5 * time.Millisecond) // the kernel still buries them
+	t := time.NewTicker(5 * time.Millisecond)
+	defer t.Stop()
+	for try := 0; len(f.dirs) > 0; try++ {
+		if errors.Is(os.Remove(f.dirs[0]), syscall.EBUSY) && try < 400 {
+			<-t.C // the kernel still buries them
+			continue
 		}
+		sweepGroups(filepath.Dir(f.dirs[0])) // what the kernel had not buried before
+		f.dirs = f.dirs[1:]
 	}
-	f.dirs = nil
 }
 
 // sweepGroups removes the groups of workers that were killed. The kernel keeps
