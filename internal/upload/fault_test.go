@@ -28,13 +28,6 @@ import (
 const childEnv = "TAPEDECK_SHIP_CHILD"
 
 func TestMain(m *testing.M) {
-	if arg := os.Getenv(fullEnv); arg != "" {
-		if err := liveFull(arg); err != nil {
-			fmt.Println(err)
-			os.Exit(1)
-		}
-		return
-	}
 	if arg := os.Getenv(manyEnv); arg != "" {
 		if err := liveMany(arg); err != nil {
 			fmt.Fprintln(os.Stderr, err)
