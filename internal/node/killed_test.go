@@ -3,6 +3,8 @@ package node
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,6 +28,7 @@ import (
 	"tapedeck/internal/notify"
 	"tapedeck/internal/outbound"
 	"tapedeck/internal/session"
+	"tapedeck/internal/spool"
 	"tapedeck/webhook"
 )
 
@@ -218,14 +221,12 @@ func (h *hookLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.all = append(h.all, n)
 }
 
-// TestKilledNode kills a whole node at random moments. Every recording that
-// the ledger says has ended has told all its events, each with one id and one
-// number, in order.
+// TestKilledNode kills a whole node, one of its workers, or both, at 20 random
+// moments each. After each moment every closed slice is in the store or in the
+// spool with its one content. At the end every recording that the ledger says has
+// ended has told all its events, each with one id and one number, in order.
 func TestKilledNode(t *testing.T) {
-	kills, goal := 4, 6
-	if os.Getenv("TAPEDECK_TEST_LONG") != "" {
-		kills, goal = 50, 110
-	}
+	const moments = 20
 	h := &hookLog{}
 	srv := httptest.NewServer(h)
 	defer srv.Close()
@@ -233,31 +234,102 @@ func TestKilledNode(t *testing.T) {
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))
 	t.Logf("seed %d", seed)
-	t.Cleanup(func() { (&bench{t: t, cfg: Config{Spool: filepath.Join(data, "spool")}}).killAll() })
-	killed := 0
-	for i := 0; ; i++ {
-		cmd := exec.Command(os.Args[0])
+	b := &bench{t: t, cfg: Config{Spool: filepath.Join(data, "spool")}}
+	t.Cleanup(b.killAll)
+	run := func(goal int) (*exec.Cmd, *logBuffer) {
+		cmd, log := exec.Command(os.Args[0]), &logBuffer{}
 		cmd.Env = append(os.Environ(), nodeEnv+"="+data, hookEnv+"="+srv.URL, goalEnv+"="+strconv.Itoa(goal))
-		var log logBuffer
-		cmd.Stdout, cmd.Stderr = &log, &log
+		cmd.Stdout, cmd.Stderr = log, log
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		var timer *time.Timer
-		if i < kills {
-			timer = time.AfterFunc(time.Duration(20+r.IntN(900))*time.Millisecond, func() { _ = cmd.Process.Signal(syscall.SIGKILL) })
-		}
-		err := cmd.Wait()
-		if timer == nil || timer.Stop() {
-			if err != nil {
-				t.Fatalf("the node failed: %v\n%s", err, log.b.String())
-			}
-			break
-		}
-		killed++
+		return cmd, log
 	}
-	t.Logf("killed %d times", killed)
+	var cmd *exec.Cmd
+	workers := 0
+	for m := range 3 * moments {
+		if cmd == nil {
+			cmd, _ = run(1 << 20)
+		}
+		moment := time.NewTimer(time.Duration(100+r.IntN(500)) * time.Millisecond)
+		<-moment.C
+		if m%3 != 0 && b.killOne(r) {
+			workers++
+		}
+		if m%3 != 1 {
+			_ = cmd.Process.Signal(syscall.SIGKILL)
+			_ = cmd.Wait()
+			cmd = nil
+		}
+		placed(t, data)
+	}
+	if cmd != nil {
+		_ = cmd.Process.Signal(syscall.SIGKILL)
+		_ = cmd.Wait()
+	}
+	goal := len((&killed{data: data}).sids())
+	last, log := run(goal)
+	if err := last.Wait(); err != nil {
+		t.Fatalf("the node failed: %v\n%s", err, log.b.String())
+	}
+	t.Logf("%d nodes and %d workers killed", 2*moments, workers)
+	if workers < moments {
+		t.Errorf("only %d workers were there to be killed", workers)
+	}
 	judgeKilled(t, data, goal, h.all)
+}
+
+// killOne kills one living worker, if there is one.
+func (b *bench) killOne(r *rand.Rand) bool {
+	sids, _ := spool.List(b.cfg.Spool)
+	r.Shuffle(len(sids), func(i, j int) { sids[i], sids[j] = sids[j], sids[i] })
+	for _, sid := range sids {
+		for _, pid := range b.pids(sid) {
+			cmd, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+			if err == nil && strings.Contains(string(cmd), sid) && living(pid) {
+				return syscall.Kill(pid, syscall.SIGKILL) == nil
+			}
+		}
+	}
+	return false
+}
+
+// placed: every closed slice of every recording that still has a spool folder is
+// there, or in the store, as it was closed.
+func placed(t *testing.T, data string) {
+	t.Helper()
+	root := filepath.Join(data, "spool")
+	sids, err := spool.List(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sid := range sids {
+		dir, err := spool.Open(root, sid)
+		if err != nil {
+			continue // everything of it was done meanwhile
+		}
+		facts, _, err := dir.ReadJournal(0)
+		if err != nil {
+			continue
+		}
+		content := map[string]string{}
+		for _, f := range facts {
+			if f.Type != spool.FactClosed {
+				continue
+			}
+			if sum, ok := content[f.Name]; ok && sum != f.SHA256 {
+				t.Errorf("%s was closed with two contents", f.Name)
+			}
+			content[f.Name] = f.SHA256
+			b, err := os.ReadFile(dir.FilePath(f.Name))
+			if errors.Is(err, os.ErrNotExist) {
+				b, err = os.ReadFile(filepath.Join(data, "store", "bucket", "d1", f.Name))
+			}
+			if sum := sha256.Sum256(b); err != nil || hex.EncodeToString(sum[:]) != f.SHA256 {
+				t.Errorf("%s is in neither place as it was closed: %v", f.Name, err)
+			}
+		}
+	}
 }
 
 func judgeKilled(t *testing.T, data string, goal int, all []webhook.Notice) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -188,7 +189,7 @@ func (p *program) record(job link.Job) (string, error) {
 		return spool.EndRefused, err
 	}
 	append(spool.Fact{Type: spool.FactStatus, Status: int(session.StatusReady)})
-	if inc == 1 {
+	if !slices.ContainsFunc(facts, func(f spool.Fact) bool { return f.Type == spool.FactStream }) {
 		append(spool.Fact{Type: spool.FactStream, UID: "0", Track: session.TrackAudio})
 	}
 	p.tell(session.StatusReady, "")

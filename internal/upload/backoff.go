@@ -39,6 +39,13 @@ func (b Backoff) delay(tries int, f vendor.Fault, random float64) time.Duration 
 	return d/2 + time.Duration(random*float64(d/2))
 }
 
+// waits reports whether it is too early for what may be tried again at until. A
+// wait that is longer than any comes of a clock that was set back, and is over.
+func (b Backoff) waits(now, until time.Time) bool {
+	left := until.Sub(now)
+	return left > 0 && left <= b.Max
+}
+
 // breaker holds back while nothing gets through: after a failure that is not
 // our own only one file at a time is tried, and not before the delay is over.
 type breaker struct {
@@ -62,15 +69,18 @@ func (b *breaker) failed(now time.Time, f vendor.Fault, bo Backoff, random float
 // out reports whether the store has been out of order for so long: not the
 // caller's doing, and nothing got through.
 func (b *breaker) out(now time.Time, long time.Duration) bool {
+	if now.Before(b.since) {
+		b.since = now // the clock was set back
+	}
 	return b.failures > 0 && b.fault == vendor.Destination && now.Sub(b.since) >= long
 }
 
 // width returns how many files may be under way at now, of at most most.
-func (b *breaker) width(now time.Time, most int) int {
+func (b *breaker) width(now time.Time, bo Backoff, most int) int {
 	switch {
 	case b.failures == 0:
 		return most
-	case now.Before(b.until):
+	case bo.waits(now, b.until):
 		return 0
 	}
 	return 1

@@ -58,7 +58,7 @@ func (s *Ship) loadBackup(now time.Time) (jobs []job) {
 	if s.cfg.Backup.Store == nil {
 		return nil
 	}
-	room := s.refuge.width(now, backupParallel) - s.running[toBackup] - s.running[clearOut]
+	room := s.refuge.width(now, s.cfg.Backoff, backupParallel) - s.running[toBackup] - s.running[clearOut]
 	for _, i := range s.cargo.waiting {
 		if len(jobs) >= room {
 			break
@@ -89,6 +89,9 @@ func (s *Ship) intend(i *item) {
 func (s *Ship) wantsBackup(i *item, now time.Time) bool {
 	long := s.patient()
 	out := s.breaker.out(now, long)
+	if now.Before(i.since) {
+		i.since = now // the clock was set back
+	}
 	alone := i.tries >= backupTries && i.fault == vendor.Destination && now.Sub(i.since) >= long
 	if !i.playlist {
 		return out || alone
@@ -127,12 +130,12 @@ func (s *Ship) loadReturns(now time.Time, begun int) (jobs []job) {
 	}
 	home := 0
 	if begun == 0 {
-		home = s.breaker.width(now, s.cfg.Parallel) - s.running[toHome] - s.running[bring]
+		home = s.breaker.width(now, s.cfg.Backoff, s.cfg.Parallel) - s.running[toHome] - s.running[bring]
 	}
-	tidy := s.refuge.width(now, backupParallel) - s.running[toBackup] - s.running[clearOut]
+	tidy := s.refuge.width(now, s.cfg.Backoff, backupParallel) - s.running[toBackup] - s.running[clearOut]
 	for _, i := range s.cargo.away {
 		switch {
-		case !i.due(now):
+		case !i.due(now, s.cfg.Backoff):
 		case !i.behind() && !i.open() && tidy > 0:
 			tidy--
 			j := job{kind: clearOut, item: i, name: i.name, store: s.cfg.Backup.Store, source: i.backup}

@@ -61,8 +61,8 @@ func (i *item) behind() bool {
 	return !i.stored || (i.playlist && i.sent < i.kept)
 }
 
-// at reports when the item may be tried, in the eyes of now.
-func (i *item) due(now time.Time) bool { return !i.busy && !now.Before(i.notBefore) }
+// due reports whether the item may be tried now.
+func (i *item) due(now time.Time, bo Backoff) bool { return !i.busy && !bo.waits(now, i.notBefore) }
 
 // satisfied drops slices that have arrived and reports whether none is left.
 func (s *snapshot) satisfied() bool {

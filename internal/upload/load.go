@@ -29,13 +29,13 @@ func (s *Ship) begin(j job) job {
 }
 
 func (s *Ship) loadHome(now time.Time) (jobs []job) {
-	room := s.breaker.width(now, s.cfg.Parallel) - s.running[toHome] - s.running[bring]
+	room := s.breaker.width(now, s.cfg.Backoff, s.cfg.Parallel) - s.running[toHome] - s.running[bring]
 	for _, pick := range []func(*item) bool{s.playlistDue, isSmall, isLarge} {
 		for _, i := range s.cargo.waiting {
 			if len(jobs) >= room {
 				return jobs
 			}
-			if !i.due(now) || !pick(i) || (isLarge(i) && s.largeUnderWay()) {
+			if !i.due(now, s.cfg.Backoff) || !pick(i) || (isLarge(i) && s.largeUnderWay()) {
 				continue
 			}
 			jobs = append(jobs, s.begin(s.newJob(toHome, i, s.currentStore(), s.cfg.Prefix+i.name)))

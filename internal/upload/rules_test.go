@@ -38,19 +38,28 @@ func TestBreaker(t *testing.T) {
 	var b breaker
 	bo := Backoff{First: time.Second, FirstCaller: time.Second, Max: time.Minute}
 	now := time.Unix(1000, 0)
-	if b.width(now, 3) != 3 {
+	if b.width(now, bo, 3) != 3 {
 		t.Error("closed at first")
 	}
 	b.failed(now, vendor.Ours, bo, 1)
-	if b.width(now, 3) != 3 {
+	if b.width(now, bo, 3) != 3 {
 		t.Error("our own fault says nothing of the store")
 	}
 	b.failed(now, vendor.Destination, bo, 1)
 	b.failed(now, vendor.Caller, bo, 1)
 	for after, want := range map[time.Duration]int{0: 0, 1999 * time.Millisecond: 0, 2 * time.Second: 1} {
-		if got := b.width(now.Add(after), 3); got != want {
+		if got := b.width(now.Add(after), bo, 3); got != want {
 			t.Errorf("%s after two failures: %d", after, got)
 		}
+	}
+	// The clock is set back by a year: nothing waits for it to come round again.
+	before := now.AddDate(-1, 0, 0)
+	if b.width(before, bo, 3) != 1 {
+		t.Error("it waits for a year")
+	}
+	b.fault = vendor.Destination
+	if b.out(before, time.Minute) || !b.out(before.Add(time.Minute), time.Minute) {
+		t.Error("the backup store is not asked within a minute")
 	}
 }
 
