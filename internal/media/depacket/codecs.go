@@ -48,7 +48,9 @@ func (vp9Codec) head(b []byte) bool {
 	if _, err := p.Unmarshal(b); err != nil {
 		return false
 	}
-	return p.B && p.SID == 0
+	// Where a layer does not depend on the ones below it (D), a server may leave
+	// those out.
+	return p.B && (p.SID == 0 || !p.D)
 }
 
 func (c vp9Codec) assemble(f frame) (media.Unit, int) {

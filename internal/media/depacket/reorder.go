@@ -272,6 +272,27 @@ func (r *reorder) take(end int64) frame {
 	return f
 }
 
+// missing appends the sequence numbers of the packets that are waited for, of those
+// behind which another has come before a time.
+func (r *reorder) missing(to []uint16, before time.Time) []uint16 {
+	if !r.begun {
+		return to
+	}
+	holes := len(to)
+	for e := r.next; e <= r.max; e++ {
+		s := &r.ring[e&int64(len(r.ring)-1)]
+		if s.ext != e || !s.got {
+			to = append(to, uint16(e)) //nolint:gosec // modulo 2^16 by definition
+			continue
+		}
+		if !s.at.Before(before) {
+			to = to[:holes] // those in front of it may still be under way
+		}
+		holes = len(to)
+	}
+	return to[:holes]
+}
+
 // deadline is when pop may give something up that it waits for now.
 func (r *reorder) deadline() (time.Time, bool) {
 	if !r.begun {

@@ -41,6 +41,9 @@ type Stream struct {
 	lost  int          // packets of frames that could not be used, not told yet
 	blank []media.Unit // frames of silence that may be the server's
 	ready []media.Unit
+
+	turnID uint8 // of the orientation extension, 0 for none
+	turned int   // degrees
 }
 
 // New makes the stream of a track. It fails for a codec that this package does
@@ -90,6 +93,13 @@ func (s *Stream) Drain() (media.Unit, bool) { return s.next(time.Time{}, true) }
 // Deadline is when Next may return something even if no packet comes.
 func (s *Stream) Deadline() (time.Time, bool) { return s.order.deadline() }
 
+// Missing appends the sequence numbers of the packets that are waited for to a
+// slice, oldest first: those behind which another packet came before a time. It is
+// what is worth asking the sender for.
+func (s *Stream) Missing(to []uint16, before time.Time) []uint16 {
+	return s.order.missing(to, before)
+}
+
 // Counts returns what happened to the packets so far.
 func (s *Stream) Counts() Counts { return s.order.counts }
 
@@ -101,12 +111,13 @@ func (s *Stream) next(now time.Time, flush bool) (media.Unit, bool) {
 		}
 		f.gap += s.lost
 		s.lost = 0
+		turn := s.turn(f)
 		u, lost := s.codec.assemble(f)
 		if u.Data == nil {
 			s.lost = f.gap + lost
 			continue
 		}
-		u.Codec, u.RTP, u.Gap = s.kind, f.ext, f.gap
+		u.Codec, u.RTP, u.Gap, u.Turn = s.kind, f.ext, f.gap, turn
 		s.admit(u)
 	}
 	u := s.ready[0]
