@@ -24,9 +24,15 @@ const (
 	grace    = 150 * time.Millisecond  // for packets behind the news that a track ended
 	idleRead = 250 * time.Millisecond  // how often a silent track looks around
 	lowWait  = 1500 * time.Millisecond // for the lowest layer, before any other will do
-	settling = 80 * time.Millisecond   // from the first packet to the first unit
 	pliPause = time.Second             // between requests for a key frame; servers throttle to this
 	mtu      = 1600
+
+	// A packet that is missing is asked for when others have come behind it for
+	// askAfter, and then every askEvery until it is given up. Servers send it again
+	// at most three times, and not before they take the last one for lost.
+	askAfter = 10 * time.Millisecond
+	askEvery = 30 * time.Millisecond
+	askMost  = 64 // packets at a time
 )
 
 // track receives one subscribed stream.
@@ -40,17 +46,19 @@ type track struct {
 	stream *depacket.Stream // used by run only
 	clock  *timing.Track
 	pli    func() // asks for a key frame
-	begun  bool   // a key frame was delivered
-	gap    int    // packets of units that the receiver had no room for
-	closed int    // frames in a row that no key opens
+	nack   func(seqs []uint16)
+	begun  bool // a key frame was delivered
+	gap    int  // packets of units that the receiver had no room for
+	closed int  // frames in a row that no key opens
 
 	low      int       // pixels of the lowest layer, where only that is wanted
 	lowUntil time.Time // from when on any layer will do
 
-	// The first units wait a moment: on a busy machine the first packets are
-	// read late, and the place of a track comes from the fastest.
-	settled time.Time    // until when, once a packet has come
-	early   []media.Unit // what waits
+	settle settling  // before the first unit
+	armed  time.Time // when Read returns at the latest
+
+	missed  []uint16  // scratch
+	nextAsk time.Time // not before then is anything asked for again
 
 	mu      sync.Mutex
 	end     time.Time // when to stop, if not zero
@@ -92,6 +100,7 @@ func (v *visit) newTrack(p *person, remote *webrtc.TrackRemote, pub *lksdk.Remot
 		v: v, person: p, sid: pub.SID(), remote: remote, pub: pub, stream: stream, clock: p.clock.Track(codec),
 		public:  &channel.Track{ID: v.s.nextID(pub.SID()), User: p.user, Codec: codec, Kind: kindOf(pub)},
 		pli:     func() { p.rp.WritePLI(remote.SSRC()) },
+		nack:    func(seqs []uint16) { v.askAgain(uint32(remote.SSRC()), seqs) },
 		wantKey: codec.Video(),
 	}
 	if v.s.cfg.LowStream && t.public.Kind == channel.Camera {
@@ -99,6 +108,13 @@ func (v *visit) newTrack(p *person, remote *webrtc.TrackRemote, pub *lksdk.Remot
 	}
 	if pub.TrackInfo().GetEncryption() != lk.Encryption_NONE {
 		stream.Encrypted(t.opener(e2ee.NewOpener(v.s.keys, codec, trailer)))
+	}
+	if r := pub.Receiver(); r != nil && codec.Video() {
+		for _, x := range r.GetParameters().HeaderExtensions {
+			if x.URI == depacket.OrientationURI {
+				stream.Oriented(uint8(x.ID)) //nolint:gosec // 1 to 255
+			}
+		}
 	}
 	ssrc := uint32(remote.SSRC())
 	pub.OnRTCP(func(packet rtcp.Packet) {
@@ -120,28 +136,51 @@ func (t *track) run() {
 	for {
 		now := t.v.s.cfg.Now()
 		t.askKey(now)
+		t.askLost(now)
 		// The deadline first: stop sets the end first.
-		if err := t.remote.SetReadDeadline(t.until(now)); err != nil || t.stopped(now) {
+		if err := t.arm(now); err != nil || t.stopped(now) {
 			break
 		}
 		n, _, err := t.remote.Read(buf)
 		now = t.v.s.cfg.Now()
 		if err == nil {
 			t.receive(buf[:n], now)
-		} else if !isTimeout(err) {
+		} else if t.armed = (time.Time{}); !isTimeout(err) {
 			break
 		}
-		for u, ok := t.stream.Next(now); ok; u, ok = t.stream.Next(now) {
-			t.early = append(t.early, u)
-		}
-		if !now.Before(t.settled) {
-			t.flush()
+		if t.settle.over(now) {
+			t.deliverAll(func() (media.Unit, bool) { return t.stream.Next(now) })
 		}
 	}
-	for u, ok := t.stream.Drain(); ok; u, ok = t.stream.Drain() {
-		t.early = append(t.early, u)
+	t.deliverAll(t.stream.Drain)
+}
+
+// arm sets when Read shall return at the latest. A deadline that comes too early
+// does no harm, and setting one costs as much as reading a packet: most packets
+// leave it alone.
+func (t *track) arm(now time.Time) error {
+	at := t.until(now)
+	if now.Before(t.armed) && !at.Before(t.armed) {
+		return nil
 	}
-	t.flush()
+	t.armed = at
+	return t.remote.SetReadDeadline(at)
+}
+
+func earliest(t time.Time, others ...time.Time) time.Time {
+	for _, o := range others {
+		if o.Before(t) {
+			t = o
+		}
+	}
+	return t
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func isTimeout(err error) bool {
@@ -154,19 +193,17 @@ func (t *track) receive(b []byte, now time.Time) {
 	if p.Unmarshal(append([]byte(nil), b...)) != nil {
 		return
 	}
-	if ext, fresh := t.stream.Push(&p, now); fresh {
-		t.clock.Arrive(ext, now)
-		if t.settled.IsZero() {
-			t.settled = now.Add(settling)
-		}
+	ext, fresh := t.stream.Push(&p, now)
+	if !fresh {
+		return
 	}
+	t.settle.packet(now, t.clock.Arrive(ext, now))
 }
 
-func (t *track) flush() {
-	for _, u := range t.early {
+func (t *track) deliverAll(next func() (media.Unit, bool)) {
+	for u, ok := next(); ok; u, ok = next() {
 		t.deliver(u)
 	}
-	t.early = t.early[:0]
 	t.count()
 }
 
@@ -244,11 +281,11 @@ func (t *track) send(u media.Unit) bool {
 // until is when Read shall return even if no packet comes.
 func (t *track) until(now time.Time) time.Time {
 	at := now.Add(idleRead)
-	if d, ok := t.stream.Deadline(); ok && d.Before(at) {
-		at = d
+	if d, ok := t.stream.Deadline(); ok {
+		at = earliest(at, d, later(t.nextAsk, now.Add(askAfter)))
 	}
-	if len(t.early) > 0 && t.settled.Before(at) {
-		at = t.settled
+	if !t.settle.over(now) {
+		at = earliest(at, t.settle.until)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -282,43 +319,6 @@ func (t *track) stopped(now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return !t.end.IsZero() && !now.Before(t.end)
-}
-
-// requestKey asks the sender for a key frame until one comes, once a second.
-func (t *track) requestKey() {
-	if !t.public.Codec.Video() {
-		return
-	}
-	t.mu.Lock()
-	t.wantKey = true
-	t.mu.Unlock()
-	t.askKey(t.v.s.cfg.Now())
-}
-
-func (t *track) askKey(now time.Time) {
-	t.mu.Lock()
-	due := t.wantKey && !t.blind && now.Sub(t.lastPLI) >= pliPause && t.end.IsZero()
-	if due {
-		t.lastPLI = now
-	}
-	t.mu.Unlock()
-	if due {
-		t.pli()
-	}
-}
-
-// setSize asks for the layer that fits, once per size.
-func (t *track) setSize(w, h int) {
-	if !t.public.Codec.Video() || w < 0 || h < 0 || w > 1<<15 || h > 1<<15 {
-		return
-	}
-	t.mu.Lock()
-	same := t.w == w && t.h == h
-	t.w, t.h = w, h
-	t.mu.Unlock()
-	if !same {
-		t.pub.SetVideoDimensions(uint32(w), uint32(h)) //nolint:gosec // checked
-	}
 }
 
 func (t *track) count() {

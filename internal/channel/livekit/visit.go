@@ -53,10 +53,14 @@ func codecs() []lk.Codec {
 
 // join makes one attempt. The error holds no token.
 func (s *Source) join(ctx context.Context, token string) (*visit, error) {
+	at, err := interceptors(s.cfg.Now)
+	if err != nil {
+		return nil, err
+	}
 	v := &visit{s: s, people: map[string]*person{}, over: make(chan struct{})}
 	v.room = lksdk.NewRoom(v.callbacks())
 	opts := []lksdk.ConnectOption{
-		lksdk.WithAutoSubscribe(false), lksdk.WithCodecs(codecs()), lksdk.WithLogger(sdk.Logger(s.cfg.Log)),
+		lksdk.WithAutoSubscribe(false), lksdk.WithCodecs(codecs()), lksdk.WithLogger(sdk.Logger(s.cfg.Log)), lksdk.WithInterceptors(at),
 	}
 	if s.cfg.Relay {
 		opts = append(opts, lksdk.WithICETransportPolicy(webrtc.ICETransportPolicyRelay))

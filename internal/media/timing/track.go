@@ -51,8 +51,10 @@ type Track struct {
 }
 
 // Arrive tells that a packet with an extended (unwrapped) RTP timestamp was
-// received at the given moment. Packets may be out of order.
-func (t *Track) Arrive(ext int64, at time.Time) {
+// received at the given moment. Packets may be out of order. It returns by how
+// much the track's place moves forward by it, as long as that comes from arrival
+// alone: while it does, packets are being read late, and whoever can wait should.
+func (t *Track) Arrive(ext int64, at time.Time) time.Duration {
 	t.s.mu.Lock()
 	defer t.s.mu.Unlock()
 	now := t.s.seconds(at)
@@ -65,11 +67,13 @@ func (t *Track) Arrive(ext int64, at time.Time) {
 		t.newest, t.newestExt, t.newestAt = x, ext, now
 	}
 	if t.line.empty() {
+		before := t.place
 		t.arrival.add(now, now-x)
 		t.replace(func() { t.place, _ = t.arrival.min(t.s.now) })
-		return
+		return time.Duration(math.Max(0, before-t.place) * 1e9)
 	}
 	t.s.delay.add(now, now-t.line.at(x))
+	return 0
 }
 
 func (t *Track) x(ext int64) float64 { return float64(ext-t.origin) / t.rate }
