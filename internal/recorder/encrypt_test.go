@@ -47,7 +47,7 @@ func TestEncryptedSlices(t *testing.T) {
 	s.user(7, "a", set, 1*sec, 30*sec)
 	before.play(&s, 0, 10*sec)
 	before.await(before.index(7, typeVideo), 9*sec, bytesOf(set.Video, 9*sec, 10*sec-network)/16*16)
-	before.await(before.index(7, typeAudio), 4_900_000, 15_000)
+	before.await(before.index(7, typeAudio), 4_900_000, 14_000)
 	noSliceInTheClear(t, before.dir, set)
 	dir := snapshot(t, before.dir)
 	before.drop()

@@ -32,7 +32,7 @@ func TestEncryptedSpool(t *testing.T) {
 	s.user(7, "a", set, 1*sec, 30*sec)
 	before.play(&s, 0, 10*sec)
 	before.await(before.index(7, typeVideo), 9*sec, 4096+16+bytesOf(set.Video, 9*sec, 10*sec-network))
-	before.await(before.index(7, typeAudio), 4_900_000, 4096+16+15_000)
+	before.await(before.index(7, typeAudio), 4_900_000, 4096+16+14_000)
 	noMedia(t, before.dir.Path(), set)
 	dir, err := snapshot(t, before.dir).WithKey(key)
 	if err != nil {

@@ -105,6 +105,9 @@ static int sound_open(mx_enc **out, const char *name, int rate, int channels, in
   e->c->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
   av_channel_layout_default(&e->c->ch_layout, channels);
   AVDictionary *o = NULL;
+  // Of AAC's searches the fast one is not only a quarter of the work: it leaves
+  // half the noise, or less, of the standard one at these rates (TestAACQuality).
+  if (!strcmp(name, "aac")) av_dict_set(&o, "aac_coder", "fast", 0);
   r = open_enc(out, k, &o);
   if (r < 0) return r;
   AVFrame *f = e->f;
