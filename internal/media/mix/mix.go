@@ -22,6 +22,8 @@ const (
 	maxOffset = Rate / 10    // 100 ms: larger errors are cut or filled at once
 	maxStep   = Rate / 100   // 10 ms: a jump between two pushes is a gap, not drift
 	maxAhead  = 30 * Rate    // sound farther ahead of the reader is refused
+	loose     = Rate / 1000  // 1 ms: an error that begins to matter
+	tight     = Rate / 10000 // 0.1 ms: one that is gone
 	settle    = 8 * Rate     // an error is worked off over about 8 s
 	smoothing = 1.0 / 25     // of the measured error, a push of 20 ms
 	knee      = float32(0.8) // where the soft clipper begins

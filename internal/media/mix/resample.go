@@ -9,6 +9,7 @@ const (
 	half   = 8
 	width  = 2 * half
 	phases = 256
+	slip   = 500e-6 // of a sample, at each
 )
 
 type taps [phases + 1][width]float32
@@ -62,6 +63,7 @@ type resampler struct {
 	taps     *taps
 	channels int
 	step     float64   // input samples per output sample
+	rest     bool      // nothing is to be resampled from the next whole position on
 	in       []float32 // history and input, interleaved
 	at       float64   // position in `in` of the next output sample
 	out      []float32
@@ -79,8 +81,14 @@ func (r *resampler) reset() {
 	r.at = half - 1
 }
 
-// rate sets how many output samples come from an input sample.
-func (r *resampler) rate(ratio float64) { r.step = 1 / ratio }
+// rate sets how many output samples come from an input sample. At 1 the output
+// moves onto the input's samples first, within slip, and is a copy from there on.
+func (r *resampler) rate(ratio float64) {
+	r.step, r.rest = 1/ratio, ratio == 1
+	if frac := r.at - math.Floor(r.at); r.rest && frac != 0 {
+		r.step = 1 + math.Copysign(slip, frac-0.5)
+	}
+}
 
 // pending returns how many output samples lie before the next input sample.
 func (r *resampler) pending() float64 {
@@ -97,8 +105,13 @@ func (r *resampler) write(pcm []float32, emit func([]float32)) {
 		if i+half >= frames {
 			break
 		}
+		if r.step == 1 && r.at == float64(i) {
+			r.out = append(r.out, r.in[i*r.channels:(frames-half)*r.channels]...)
+			r.at = float64(frames - half)
+			break
+		}
 		r.sample(i, r.at-float64(i))
-		r.at += r.step
+		r.advance()
 	}
 	if drop := int(r.at) - (half - 1); drop > 0 {
 		drop = min(drop, frames)
@@ -107,6 +120,22 @@ func (r *resampler) write(pcm []float32, emit func([]float32)) {
 	}
 	if len(r.out) > 0 {
 		emit(r.out)
+	}
+}
+
+// advance steps to the next output sample. Where nothing is to be resampled any
+// more, the first whole position that is passed is taken exactly: that is off by
+// less than slip samples.
+func (r *resampler) advance() {
+	before := r.at
+	r.at += r.step
+	if !r.rest || r.step == 1 {
+		return
+	}
+	moved := r.at - 1 // where before would be at a step of 1 is before+1
+	whole := math.Round(moved)
+	if (before-whole)*(moved-whole) <= 0 {
+		r.at, r.step = whole+1, 1
 	}
 }
 

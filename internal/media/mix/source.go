@@ -13,6 +13,7 @@ type Source struct {
 	q       queue
 	started bool
 	closed  bool
+	steered bool    // the offset is being worked off
 	offset  float64 // smoothed: where pushed sound belongs minus where it would land, samples
 	stats   Stats
 }
@@ -40,9 +41,24 @@ func (s *Source) Push(pts media.Time, pcm []float32) {
 		s.realign(target)
 	}
 	pcm = s.align(target, pcm)
-	// The rate that works the offset off, within what nobody hears.
-	s.rs.rate(1 + max(-maxPPM, min(maxPPM, s.offset/settle)))
+	s.steer()
 	s.rs.write(pcm, s.emit)
+}
+
+// steer sets the rate that works the offset off, within what nobody hears. Below
+// what matters sound is left as it is: it costs nothing then.
+func (s *Source) steer() {
+	switch off := math.Abs(s.offset); {
+	case off > loose:
+		s.steered = true
+	case off < tight:
+		s.steered = false
+	}
+	ratio := 1.0
+	if s.steered {
+		ratio += max(-maxPPM, min(maxPPM, s.offset/settle))
+	}
+	s.rs.rate(ratio)
 }
 
 // align compares where the sound belongs with where it would land, and fills or
