@@ -70,9 +70,11 @@ func (m *individual) Handle(ev channel.Event) {
 func (m *individual) tell(uid uint32, ev channel.Event) {
 	if p := m.user(uid); p != nil {
 		p.queue.push(ev)
-		select {
-		case p.wake <- struct{}{}:
-		default:
+		if p.urgent(ev) {
+			select {
+			case p.wake <- struct{}{}:
+			default:
+			}
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,11 +18,13 @@ import (
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/pion/webrtc/v4"
 
+	"tapedeck/internal/channel"
 	"tapedeck/internal/channel/embedded"
 	"tapedeck/internal/channel/livekit"
 	"tapedeck/internal/channel/livekit/sdk"
 	"tapedeck/internal/link"
 	"tapedeck/internal/media"
+	"tapedeck/internal/media/timing"
 	"tapedeck/internal/session"
 	"tapedeck/internal/spool"
 	"tapedeck/internal/testkit/clips"
@@ -40,9 +43,7 @@ func TestBenchRoom(t *testing.T) {
 		t.Skip("the room of BenchmarkIndividual")
 	}
 	s := serve(t, embedded.Options{})
-	sets, err := clips.Make(t.Context(), clips.CacheDir(), []clips.Person{
-		{UID: 1, Color: "#2050b0", Tone: 600, Video: []clips.Video{{Codec: media.H264, W: 1280, H: 720, Kbps: 1200}}},
-	})
+	sets, err := clips.Make(t.Context(), clips.CacheDir(), []clips.Person{benchPerson()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +56,10 @@ func TestBenchRoom(t *testing.T) {
 	}
 	fmt.Println("room " + s.URL())
 	_, _ = io.Copy(io.Discard, os.Stdin) // until the benchmark ends
+}
+
+func benchPerson() clips.Person {
+	return clips.Person{UID: 1, Color: "#2050b0", Tone: 600, Video: []clips.Video{{Codec: media.H264, W: 1280, H: 720, Kbps: 1200}}}
 }
 
 // outside starts the room.
@@ -107,12 +112,13 @@ func heap() float64 {
 }
 
 // BenchmarkIndividual measures what a user with 720p H.264 at 30 frames a second
-// and Opus costs: received and dropped by LiveKit's SDK (the floor), received,
-// put in order and timed, with the pictures written, and with the sound transcoded and
-// written too.
+// and Opus costs: received and dropped by LiveKit's SDK (the floor); received by us,
+// put in order, timed and dropped; with sound or pictures alone written; and with both,
+// the sound transcoded.
 func BenchmarkIndividual(b *testing.B) {
 	url := outside(b)
 	b.Run("floor", func(b *testing.B) { measure(b, func() func() { return drop(b, url) }) })
+	b.Run("received", func(b *testing.B) { measure(b, func() func() { return receiverOf(b, url) }) })
 	for _, c := range []struct {
 		name    string
 		streams session.StreamTypes
@@ -183,6 +189,27 @@ func benchToken(b *testing.B) string {
 	return token
 }
 
+// receiverOf receives the room, in order and timed, and drops it.
+func receiverOf(b *testing.B, url string) (stop func()) {
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	src := livekit.New(livekit.Config{
+		Room: link.Room{URL: url, Token: benchToken(b)}, Clock: timing.NewClock(time.Time{}, time.Now),
+		Subscription: testPlan(session.StreamDefault).Subscription, Streams: session.Both, Log: log,
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	work.Go(func() { fitThreads(ctx) })
+	work.Go(func() {
+		if err := src.Run(ctx, func(channel.Event) {}); err != nil {
+			b.Error(err)
+		}
+	})
+	return func() {
+		cancel()
+		work.Wait()
+	}
+}
+
 // recorderOf records the room.
 func recorderOf(b *testing.B, url string, plan session.Plan) (stop func()) {
 	dir, err := spool.Create(b.TempDir(), plan.SID)
@@ -202,11 +229,14 @@ func recorderOf(b *testing.B, url string, plan session.Plan) (stop func()) {
 		b.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	var threads sync.WaitGroup
+	threads.Go(func() { fitThreads(ctx) })
 	done := make(chan error, 2)
 	go func() { done <- mode.Run(ctx) }()
 	go func() { done <- src.Run(ctx, mode.Handle) }()
 	return func() {
 		cancel()
+		threads.Wait()
 		for range 2 {
 			if err := <-done; err != nil {
 				b.Error(err)

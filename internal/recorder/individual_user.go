@@ -20,8 +20,15 @@ const (
 	// once: a length of padding that nobody speaks in would only hide when they left.
 	padding media.Time = 15_000_000
 
-	// userTick is how often a user's streams look at the clock.
-	userTick = 200 * time.Millisecond
+	// userTick is how often a user's streams look at the clock, and at what has
+	// come: sound is written a second late anyway.
+	userTick = 100 * time.Millisecond
+
+	// eagerUnits of media after an event are taken at once, so that a recording
+	// begins when it begins; later ones wait for the tick, but not more than
+	// crowdUnits of them.
+	eagerUnits = 8
+	crowdUnits = 64
 )
 
 // userStreams is one user: their tracks, their sound and their pictures. All work
@@ -34,6 +41,8 @@ type userStreams struct {
 	queue *mixQueue
 	wake  chan struct{}
 	spare []channel.Event
+	eager int // units that are still taken at once; of the source's goroutine
+	crowd int // units since the last wake-up; likewise
 
 	video *userLanes
 	audio *userAudio
@@ -57,6 +66,20 @@ func newUserStreams(m *individual, uid uint32) *userStreams {
 		p.joint = newJoint(p)
 	}
 	return p
+}
+
+// urgent reports whether an event is worth waking the user's goroutine for.
+func (p *userStreams) urgent(ev channel.Event) bool {
+	if _, ok := ev.(channel.Media); !ok {
+		p.eager = eagerUnits
+		return true
+	}
+	p.crowd++
+	if p.eager--; p.eager < 0 && p.crowd < crowdUnits {
+		return false
+	}
+	p.eager, p.crowd = max(p.eager, 0), 0
+	return true
 }
 
 // index returns the user's playlist of the given type.

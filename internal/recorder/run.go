@@ -110,6 +110,9 @@ func (r *recording) run() (reason string, cause error) {
 	modeCtx, drain := context.WithCancel(context.Background())
 	defer drain()
 
+	if m := r.plan.Mode; m == session.Individual || m == session.Raw {
+		go fitThreads(modeCtx)
+	}
 	srcEnd := make(chan error, 1)
 	go func() { srcEnd <- r.src.Run(srcCtx, r.handle) }()
 	modeEnd := make(chan error, 1)
