@@ -23,10 +23,10 @@ import (
 const sizeStep = time.Second
 
 // changing makes one single-layer clip of several of the same picture in
-// different sizes: every sizeStep it goes on in the next.
-func changing(sizes ...*publish.Clip) *publish.Clip {
+// different sizes: after a while it goes on in the next.
+func changing(every time.Duration, sizes ...*publish.Clip) *publish.Clip {
 	c := *sizes[0]
-	step := int(sizeStep.Seconds() * clips.FPS)
+	step := int(every.Seconds() * clips.FPS)
 	c.Frames = nil
 	for i := range sizes[0].Frames {
 		c.Frames = append(c.Frames, sizes[i/step%len(sizes)].Frames[i])
@@ -68,7 +68,7 @@ func kinds(t *testing.T) []*sender {
 		if err != nil {
 			t.Fatal(err)
 		}
-		spec.Video = []*publish.Clip{changing(spec.Video[1], spec.Video[0])}
+		spec.Video = []*publish.Clip{changing(sizeStep, spec.Video[1], spec.Video[0])}
 		spec.Audio = pausing(spec.Audio)
 		all = append(all, &sender{Person: s.Person, spec: spec})
 	}
@@ -91,7 +91,8 @@ func TestLiveKindsOfSenders(t *testing.T) {
 	s, _ := behind(t, loss, 0.02)
 	cast := kinds(t)
 	for _, a := range cast {
-		a.enter(t, s.URL())
+		a.url = s.URL()
+		a.enter(t)
 	}
 	tracks := 2*len(cast) - 1
 	recorders := []*live{listen(t, s.URL(), testPlan(session.StreamStandard), nil, nil)}
@@ -111,7 +112,7 @@ func TestLiveKindsOfSenders(t *testing.T) {
 	}
 	for i, l := range recorders {
 		l.loose = true
-		l.judge(users)
+		l.judge(t, users)
 		least := int(part/sizeStep) - 2
 		if i > 0 {
 			least /= 2 // the network is bad

@@ -23,6 +23,7 @@ type feed struct {
 	track *lksdk.LocalTrack
 	pay   rtp.Payloader
 	seal  func(c media.Codec, frame []byte) ([]byte, error)
+	layer byte   // of simulcast, 0 is the lowest
 	base  uint32 // RTP timestamp of frame 0
 	seq   uint16
 	next  int64 // frame that is sent next, counted from the origin
@@ -100,6 +101,11 @@ func (f *feed) send() error {
 		}
 	}
 	payloads := f.pay.Payload(mtu, data)
+	if f.clip.Codec == media.VP9 && f.layer > 0 {
+		for i, p := range payloads {
+			payloads[i] = withLayer(p, f.layer)
+		}
+	}
 	for i, p := range payloads {
 		packet := &rtp.Packet{
 			Header: rtp.Header{
@@ -119,4 +125,14 @@ func (f *feed) send() error {
 		}
 	}
 	return nil
+}
+
+// withLayer names the spatial layer in a VP9 payload descriptor of non-flexible
+// mode with a 15 bit picture id, which is what the payloader makes (RFC 9628
+// section 4.2). LiveKit tells the layers of VP9 by it, in simulcast too.
+func withLayer(p []byte, layer byte) []byte {
+	const layersPresent, descriptor = 0x20, 3
+	out := append([]byte{p[0] | layersPresent}, p[1:descriptor]...)
+	out = append(out, layer<<1, 0) // no temporal layers: TID and TL0PICIDX are 0
+	return append(out, p[descriptor:]...)
 }

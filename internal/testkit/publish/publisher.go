@@ -107,6 +107,7 @@ func (p *Publisher) load(s Spec) error {
 		if err := p.addFeed(channel.Camera, c, loop, opts...); err != nil {
 			return err
 		}
+		p.feeds[channel.Camera][i].layer = byte(i) //nolint:gosec // below 3
 	}
 	if s.Audio != nil {
 		if err := p.addFeed(channel.Microphone, s.Audio, loop); err != nil {

@@ -70,7 +70,7 @@ func (r *Result) joint(ctx context.Context, dir string, entry session.File, user
 	if err != nil {
 		return f.failed(ctx, err)
 	}
-	if len(said) > 0 {
+	if said = serious(said); len(said) > 0 {
 		f.complain("ffprobe: %s", strings.Join(said, " | "))
 	}
 	f.Codecs, f.Duration = info.Codecs(), info.Duration
@@ -78,11 +78,27 @@ func (r *Result) joint(ctx context.Context, dir string, entry session.File, user
 	if err != nil {
 		return f.failed(ctx, err)
 	}
-	if len(w.Warnings) > 0 {
-		f.complain("decoding: %s", strings.Join(w.Warnings, " | "))
+	if said = serious(w.Warnings); len(said) > 0 {
+		f.complain("decoding: %s", strings.Join(said, " | "))
 	}
 	f.together(w, users)
 	return nil
+}
+
+// serious leaves out what FFmpeg's HLS reader says where a playlist names another
+// initialisation (EXT-X-MAP) of fragmented MP4: it hands it to the same reader of
+// MP4, which knows one. The pictures are all there.
+func serious(said []string) (rest []string) {
+	left := false
+	for _, line := range said {
+		if strings.Contains(line, "Found duplicated MOOV Atom") || left && strings.Contains(line, "Last message repeated") {
+			left = true
+			continue
+		}
+		left = false
+		rest = append(rest, line)
+	}
+	return rest
 }
 
 // together measures picture against sound of the user whose joint index this is.
@@ -152,6 +168,7 @@ func (r *Result) user(ctx context.Context, u User, tracks []*index) error {
 			pictures = x
 			e.flashes = w.Flashes(0)
 			seen.picture(u, w, 0, r.Zero, false)
+			seen.holes(u, w, r.Zero)
 		}
 		if len(w.Sound) > 0 && u.Tone != 0 {
 			e.beeps = w.Beeps(u.Tone)

@@ -21,7 +21,10 @@ const (
 	LagLimit = 250 * time.Millisecond
 	// GapLimit is how much the time a user was away may be stretched or cut.
 	GapLimit = 40 * time.Millisecond
-	// FreezeLimit is how long a moving picture may stand still.
+	// ClockLimit is how unevenly the marks of a stay may follow each other: one
+	// frame and a little.
+	ClockLimit = 50 * time.Millisecond
+	// FreezeLimit is how long a moving picture may stand still, or be missing.
 	FreezeLimit = 500 * time.Millisecond
 	// nameLimit is how far a slice's name may be off its content: names are in ms.
 	nameLimit = 2 * time.Millisecond
@@ -33,6 +36,13 @@ type User struct {
 	Tone  int    // Hz, 0 = no sound
 	Color string // "#rrggbb", "" = no picture
 	Stays []Stay
+	Gaps  []Gap // what is known to be missing: nothing is looked for there
+}
+
+// Gap is a time from which something of a user is missing.
+type Gap struct {
+	Sound    bool // or pictures
+	From, To time.Time
 }
 
 // Stay is one time that a user was in the room and sent.

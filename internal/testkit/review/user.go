@@ -14,6 +14,10 @@ import (
 // and at its end.
 const settle = 1500 * time.Millisecond
 
+// gapMargin is left out on both sides of a known gap: a mark's edge cannot be
+// told where its neighbour is missing.
+const gapMargin = 100 * time.Millisecond
+
 // evidence is where one user's flashes and beeps were found.
 type evidence struct {
 	zero    time.Time
@@ -64,11 +68,14 @@ func (s *Seen) stays(kind string, u User, e evidence, found []time.Duration) {
 		sent := 0
 		for at := first + clips.FirstFlash; at < last; at += time.Second {
 			i := slices.IndexFunc(found, func(f time.Duration) bool { return (f - at).Abs() < LagLimit+50*time.Millisecond })
+			known := u.gap(kind == "beep", e.zero.Add(at-gapMargin), e.zero.Add(at+clips.FlashLength+gapMargin))
 			if i >= 0 {
 				claimed++
+			}
+			if i >= 0 && !known {
 				off = append(off, found[i]-at)
 			}
-			if at < max(first, e.begin)+settle || at > min(last, e.end)-settle {
+			if known || at < max(first, e.begin)+settle || at > min(last, e.end)-settle {
 				continue
 			}
 			sent++
@@ -81,6 +88,9 @@ func (s *Seen) stays(kind string, u User, e evidence, found []time.Duration) {
 			continue
 		}
 		slices.Sort(off)
+		if d := off[len(off)-1] - off[0]; d > ClockLimit {
+			s.complain("the clock of stay %d is uneven: a %s comes up to %v later than another", n+1, kind, d)
+		}
 		lags = append(lags, off[len(off)/2])
 	}
 	if extra := len(found) - claimed; extra > 0 {
@@ -96,6 +106,22 @@ func (s *Seen) stays(kind string, u User, e evidence, found []time.Duration) {
 	}
 	if s.Lags == nil {
 		s.Lags = lags
+	}
+}
+
+// gap reports whether something of a kind is known to be missing between two times.
+func (u User) gap(sound bool, from, to time.Time) bool {
+	return slices.ContainsFunc(u.Gaps, func(g Gap) bool { return g.Sound == sound && g.From.Before(to) && from.Before(g.To) })
+}
+
+// holes complains about times without a picture in which the user was there,
+// but for those that are known.
+func (s *Seen) holes(u User, w *probe.Watched, zero time.Time) {
+	for i := 1; i < len(w.Frames); i++ {
+		from, to := w.Frames[i-1].At, w.Frames[i].At
+		if to-from > FreezeLimit && u.there(zero, from) && u.there(zero, to) && !u.gap(false, zero.Add(from), zero.Add(to)) {
+			s.complain("there is no picture from %v for %v", from.Round(time.Millisecond), (to - from).Round(time.Millisecond))
+		}
 	}
 }
 
@@ -156,6 +182,9 @@ func (s *Seen) picture(u User, w *probe.Watched, i int, zero time.Time, gone boo
 	}
 	for _, stay := range u.Stays {
 		for _, f := range w.Freezes(i, FreezeLimit, stay.Origin.Sub(zero)+settle, stay.End.Sub(zero)-settle) {
+			if u.gap(false, zero.Add(f.Start), zero.Add(f.End)) {
+				continue
+			}
 			s.complain("the picture stands still from %v for %v", f.Start.Round(time.Millisecond), (f.End - f.Start).Round(time.Millisecond))
 		}
 	}
