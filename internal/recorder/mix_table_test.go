@@ -32,7 +32,7 @@ import (
 
 const (
 	tableLength = 6 // seconds of output a run
-	tableRounds = 5 // of every program in turn
+	tableRounds = 3 // of every program in turn
 )
 
 // form is an output of the table.
