@@ -136,7 +136,18 @@ func TestMixOfACrowd(t *testing.T) {
 	if !ok || sync.Within(40*time.Millisecond) != nil {
 		t.Errorf("flash and beep: %v", sync)
 	}
-	t.Logf("flash and beep: %v; memory grew by %d MB", sync, grown>>10)
+	// A new layout that changes the light in the corner is taken for a flash as
+	// well: what counts is that beeps have theirs.
+	together := 0
+	for _, o := range probe.Offsets(flashes, beeps) {
+		if o.AV.Abs() <= 40*time.Millisecond {
+			together++
+		}
+	}
+	if together < len(beeps)*9/10 {
+		t.Errorf("%d of %d beeps have a flash within 40 ms", together, len(beeps))
+	}
+	t.Logf("flash and beep: %v; %d of %d beeps with a flash within 40 ms; memory grew by %d MB", sync, together, len(beeps), grown>>10)
 	if long && grown > 24<<10 { // other tests run beside the short one
 		t.Errorf("memory grew by %d MB in three quarters of the time", grown>>10)
 	}
