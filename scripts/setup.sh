@@ -3,14 +3,14 @@
 # they are missing. Asks for nothing; uses sudo when it is not run by root.
 #   scripts/setup.sh build   codecs and their headers
 #   scripts/setup.sh demo    + ffmpeg as judge and maker of the test pictures
-#   scripts/setup.sh test    + Chromium for web pages, npm for the
+#   scripts/setup.sh test    + Chromium for web pages, with Xvfb, npm for the
 #                            player and Azurite, nginx as an RTMP server (it is
 #                            never started as a service)
 set -eu
 
 build="gcc g++ pkg-config libc6-dev libavcodec-dev libavutil-dev libswresample-dev libyuv-dev libopus-dev"
 demo="ffmpeg fonts-dejavu-core"
-test="chromium nginx libnginx-mod-rtmp procps e2fsprogs"
+test="chromium xvfb nginx libnginx-mod-rtmp procps e2fsprogs"
 
 case "${1:-build}" in
 build) want="$build" ;;

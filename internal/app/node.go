@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"path/filepath"
 	"strings"
 
 	"tapedeck/internal/config"
@@ -47,8 +48,13 @@ func workerEnv(c config.Config) ([]string, error) {
 	for _, p := range policy.Allow {
 		ranges = append(ranges, p.String())
 	}
+	browser, err := filepath.Abs(filepath.Join(c.Data, "browser.json")) // a worker's folder is another one
+	if err != nil {
+		return nil, err
+	}
 	env := []string{
 		"TAPEDECK_EGRESS_ALLOW=" + strings.Join(ranges, ","),
+		"TAPEDECK_KNOWN_BROWSER=" + browser,
 		// A worker has few and large allocations on whatever thread: more arenas of
 		// malloc and a larger Go heap only keep memory that is not used.
 		"MALLOC_ARENA_MAX=2", "GOGC=50",

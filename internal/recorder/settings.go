@@ -19,6 +19,8 @@ type Settings struct {
 
 	MP4Length media.Time // a mix begins its next MP4 at the first slice that begins this long after the last; 0: two hours
 	MP4Bytes  int64      // or at the first slice after this many bytes; 0: 2 GB
+
+	KnownBrowser string // file that remembers how this machine's browser draws; "": tried for every recording
 }
 
 // Names of the worker's environment.
@@ -27,6 +29,7 @@ const (
 	EnvQuality   = "TAPEDECK_MIX_QUALITY"
 	EnvMP4Length = "TAPEDECK_MIX_MP4_LENGTH" // as Go writes durations
 	EnvMP4Bytes  = "TAPEDECK_MIX_MP4_BYTES"
+	EnvBrowser   = "TAPEDECK_KNOWN_BROWSER" // a file
 )
 
 // SettingsFromEnv reads the settings.
@@ -41,6 +44,7 @@ func SettingsFromEnv(get func(string) string) (s Settings, err error) {
 		}
 		s.Egress.Allow = append(s.Egress.Allow, prefix)
 	}
+	s.KnownBrowser = get(EnvBrowser)
 	switch s.Quality = get(EnvQuality); s.Quality {
 	case "", "s1", "high":
 	default:

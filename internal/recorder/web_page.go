@@ -205,9 +205,13 @@ func (m *webMode) launch(ctx context.Context) error {
 		URL: m.url, W: g.Width, H: g.Height, FPS: g.FPS, Mobile: g.Mobile,
 		Policy: m.settings.Egress, UID: browserUID(m.plan.SID), Log: m.log,
 		Clock: func() int64 { return m.out.Clock().Now().Samples48k() }, Play: m.sound.play,
+		Known: m.settings.KnownBrowser,
 	})
 	if err != nil {
 		return err
+	}
+	if b, ok := page.(browser); ok && b.Display() != webpage.Wayland {
+		m.out.note(spool.Fact{Type: spool.FactPage, Note: "display", Reason: b.Display()})
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -23,6 +23,7 @@ import (
 	"tapedeck/internal/spool"
 	"tapedeck/internal/testkit/probe"
 	"tapedeck/internal/testkit/webclock"
+	"tapedeck/internal/webpage"
 	"tapedeck/internal/webpage/jail"
 )
 
@@ -51,12 +52,23 @@ func webPlan() session.Plan {
 
 func newWebStage(t *testing.T, plan session.Plan, path string) *webStage {
 	t.Helper()
+	return tunedWebStage(t, plan, path, nil, func(*webpage.Config) {})
+}
+
+// tunedWebStage is newWebStage with settings of the browser changed, and pages
+// beside those of the test server.
+func tunedWebStage(t *testing.T, plan session.Plan, path string, pages map[string]http.HandlerFunc, tune func(*webpage.Config)) *webStage {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("needs a browser")
 	}
 	s := &webStage{t: t, end: make(chan error, 1)}
 	files, clip := http.FileServer(http.Dir("../webpage/testdata")), http.FileServer(http.Dir(os.Getenv("TAPEDECK_TEST_CLIPS")))
 	s.srv = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h := pages[r.URL.Path]; h != nil {
+			h(w, r)
+			return
+		}
 		if strings.HasSuffix(r.URL.Path, ".webm") {
 			clip.ServeHTTP(w, r)
 			return
@@ -78,6 +90,10 @@ func newWebStage(t *testing.T, plan session.Plan, path string) *webStage {
 	job := link.Job{Plan: plan, Private: &session.Private{PageURL: s.srv.URL + path}}
 	if s.mode, err = webOf(job, settings, s.out, log); err != nil {
 		t.Fatal(err)
+	}
+	s.mode.open = func(ctx context.Context, cfg webpage.Config) (tab, error) {
+		tune(&cfg)
+		return openBrowser(ctx, cfg)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	s.stop = cancel

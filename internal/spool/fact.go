@@ -16,7 +16,7 @@ const (
 	FactEnded  FactType = "ended"  // the worker wrote everything it will
 
 	FactStream FactType = "stream" // a user's sound or picture began (Status 0) or stopped (Status 1) arriving
-	FactPage   FactType = "page"   // web mode: Note is "started", "reload", "limit", "onhold" or "resumed", Reason says which
+	FactPage   FactType = "page"   // web mode: Note is "started", "reload", "limit", "onhold", "resumed" or "display", Reason says which
 	FactPush   FactType = "push"   // a live push output changed: Output is its number, Note its state
 	FactWarn   FactType = "warn"   // Status is a code of errors.md, Note says what to change
 

@@ -29,8 +29,12 @@ const startURL = "about:blank"
 // flags are how the browser is started. The window fills the output, nothing
 // asks, nothing speaks to anybody but the page's servers.
 func flags(c Config) []string {
-	return []string{
-		"--remote-debugging-pipe", "--ozone-platform=wayland", "--kiosk", "--disable-gpu",
+	platform := "wayland"
+	if c.Display == Xvfb {
+		platform = "x11"
+	}
+	list := []string{
+		"--remote-debugging-pipe", "--ozone-platform=" + platform, "--kiosk", "--disable-gpu",
 		fmt.Sprintf("--window-size=%d,%d", c.W/c.scale(), c.H/c.scale()), "--window-position=0,0",
 		"--force-color-profile=srgb", "--hide-scrollbars", "--lang=en-US",
 		"--no-first-run", "--no-default-browser-check", "--disable-infobars", "--noerrdialogs",
@@ -42,8 +46,11 @@ func flags(c Config) []string {
 		"--disable-quic", "--webrtc-ip-handling-policy=disable_non_proxied_udp", "--disable-hang-monitor",
 		"--disable-features=Translate,MediaRouter,OptimizationHints,AutofillServerCommunication,DialMediaRouteProvider,CalculateNativeWinOcclusion,WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup,PreloadTopChromeWebUI",
 		"--password-store=basic", "--audio-buffer-size=1024", "--disk-cache-size=67108864", "--js-flags=--max-old-space-size=1024",
-		startURL,
 	}
+	if c.Display == Xvfb {
+		list = append(list, fmt.Sprintf("--force-device-scale-factor=%d", c.scale()))
+	}
+	return append(list, startURL)
 }
 
 // policies are Chromium's managed policies: what no page can lead around.
@@ -84,7 +91,12 @@ func environment() []string {
 }
 
 func (c Config) jail(path string) jail.Config {
+	screen := ""
+	if c.Display == Xvfb {
+		screen = fmt.Sprintf("%dx%d", c.W+1, c.H+1) // without a window manager its window is one smaller each way
+	}
 	return jail.Config{
+		Screen:  screen,
 		Program: path, Args: flags(c), Env: environment(), UID: c.UID, Policies: policies(),
 		Log: c.Output, Force: c.Jail, Limit: c.Limit, Memory: c.memory() / 3 * 4,
 	}

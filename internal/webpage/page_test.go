@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -310,6 +311,7 @@ func (l notOn) Accept() (net.Conn, error) {
 // victim opens a page and waits to be killed.
 func victim() {
 	cfg := config(os.Getenv("WEBPAGE_VICTIM"), io.Discard)
+	cfg.Display = os.Getenv("WEBPAGE_DISPLAY")
 	p, err := Open(context.Background(), cfg)
 	if err != nil {
 		fmt.Println("error", err)
@@ -324,7 +326,8 @@ func leftovers() string {
 	a, _ := filepath.Glob(filepath.Join(os.TempDir(), "tapedeck-web-*"))
 	b, _ := filepath.Glob("/dev/shm/*hromium*")
 	c, _ := filepath.Glob("/dev/shm/pulse*")
-	return strings.Join(append(append(a, b...), c...), " ")
+	d, _ := filepath.Glob("/tmp/.X11-unix/X*")
+	return strings.Join(slices.Concat(a, b, c, d), " ")
 }
 
 func alive(pids []int) (left []int) {
@@ -352,12 +355,26 @@ func TestNothingIsLeft(t *testing.T) {
 	p.jail.Close()
 	until(t, "closed", func() bool { return len(alive(pids)) == 0 })
 
+	for _, display := range []string{Wayland, Xvfb} {
+		if display == Xvfb {
+			needsXvfb(t)
+		}
+		killed(t, srv.URL, display)
+	}
+	if after := leftovers(); after != before {
+		t.Errorf("left behind: %s", after)
+	}
+}
+
+// killed opens a page in another process, kills that, and looks for what is left.
+func killed(t *testing.T, url, display string) {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), "WEBPAGE_VICTIM="+srv.URL+"/still.html")
+	cmd.Env = append(os.Environ(), "WEBPAGE_VICTIM="+url+"/still.html", "WEBPAGE_DISPLAY="+display)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -369,19 +386,16 @@ func TestNothingIsLeft(t *testing.T) {
 	if _, err := fmt.Fscan(out, &pid); err != nil {
 		t.Fatal(err)
 	}
-	pids = descendants(pid)
+	pids := descendants(pid)
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
 	until(t, "killed with its parent", func() bool { return len(alive(pids)) == 0 })
 	// The kernel does not take away an empty control group: the next browser does.
-	next := show(t, config(srv.URL+"/still.html", io.Discard))
+	next := show(t, config(url+"/still.html", io.Discard))
 	next.jail.Close()
 	if g := groups(cmd.Process.Pid); g != "" {
 		t.Errorf("control groups left behind: %s", g)
-	}
-	if after := leftovers(); after != before {
-		t.Errorf("left behind: %s", after)
 	}
 }

@@ -18,7 +18,6 @@ import (
 	"tapedeck/internal/outbound"
 	"tapedeck/internal/webpage/jail"
 	"tapedeck/internal/webpage/pulse"
-	"tapedeck/internal/webpage/wayland"
 )
 
 // Errors of Load. The page's owner has to act on the first two.
@@ -63,6 +62,8 @@ type Config struct {
 	Hung    time.Duration // without an answer to a look: it hangs; 0: 30 s
 	Silence time.Duration // without the sound that should be there: it is silent; 0: 40 s
 	Paint   time.Duration // from the end of a load to its first picture; 0: 20 s
+	Display string        // Wayland or Xvfb; "": the first that works with this browser
+	Known   string        // file that remembers which works; "": tried each time
 }
 
 func (c Config) scale() int {
@@ -74,7 +75,7 @@ func (c Config) scale() int {
 
 // Page is a browser with one page.
 type Page struct {
-	Windows *wayland.Server
+	Windows Windows
 	Sound   *pulse.Server
 
 	cfg    Config
@@ -114,13 +115,25 @@ func Open(ctx context.Context, cfg Config) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Display == "" {
+		cfg.Display = choose(ctx, cfg, path)
+	}
+	return open(ctx, cfg, path)
+}
+
+func open(ctx context.Context, cfg Config, path string) (*Page, error) {
 	j, err := jail.Start(cfg.jail(path))
 	if err != nil {
 		return nil, err
 	}
+	windows, err := cfg.windows(j)
+	if err != nil {
+		j.Close()
+		return nil, err
+	}
 	p := &Page{
 		cfg: cfg, jail: j, proxy: newProxy(cfg.Policy, cfg.Log), dt: &devtools{w: j.In},
-		Windows:  wayland.New(wayland.Config{W: cfg.W, H: cfg.H, FPS: cfg.FPS, Scale: cfg.scale(), Log: cfg.Log}),
+		Windows:  windows,
 		Sound:    pulse.New(pulse.Config{Clock: cfg.Clock, Play: cfg.Play, Log: cfg.Log}),
 		troubles: make(chan Trouble, 8), died: make(chan struct{}, 1), ready: make(chan struct{}, 1),
 	}
@@ -157,6 +170,9 @@ func (p *Page) warn() {
 		p.cfg.Log.Error("CHROMIUM'S SANDBOX IS OFF: this machine permits no user namespaces to ordinary users. A page that breaks the renderer has the browser's user. Permit them (kernel.unprivileged_userns_clone, AppArmor) or install chromium-sandbox")
 	}
 }
+
+// Display returns where the browser draws: Wayland or Xvfb.
+func (p *Page) Display() string { return p.cfg.Display }
 
 // Level returns how well the browser is shut in, and whether its own sandbox is on.
 func (p *Page) Level() (level string, sandbox bool) { return p.jail.Level, p.jail.Sandbox }

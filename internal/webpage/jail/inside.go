@@ -55,6 +55,9 @@ func inside(spec string) error {
 	if err != nil {
 		return err
 	}
+	if o.Screen != "" && os.Mkdir(xvfbSockets, 0o777) == nil {
+		_ = os.Chmod(xvfbSockets, 0o777|os.ModeSticky)
+	}
 	fds, port, err := listen(run, o.Level)
 	if err != nil {
 		return err
@@ -68,8 +71,16 @@ func inside(spec string) error {
 	if !sandbox {
 		args = append(args, "--no-sandbox")
 	}
+	var display string
+	if o.Screen != "" {
+		screen, d, err := o.xvfb(run, home)
+		if err != nil {
+			return err
+		}
+		fds, display = append(fds, screen), d
+	}
 	env := append(o.Env, "HOME="+home, "XDG_RUNTIME_DIR="+run, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home+"/cache",
-		"WAYLAND_DISPLAY=wayland-0", "PULSE_SERVER=unix:"+run+"/pulse", "TMPDIR="+home+"/tmp")
+		"WAYLAND_DISPLAY=wayland-0", "PULSE_SERVER=unix:"+run+"/pulse", "TMPDIR="+home+"/tmp", "DISPLAY="+display)
 	answer(word{Sandbox: sandbox}, fds...)
 	for _, fd := range append(fds, 5) {
 		_ = syscall.Close(fd)

@@ -51,6 +51,7 @@ type Config struct {
 	Scratch  string         // folder for sockets and profile where there are no namespaces
 	Memory   int64          // bytes of the control group; 0: 4 GiB
 	Limit    string         // for tests: Nice does without control groups
+	Screen   string         // WxH: an Xvfb of this size beside the browser, as its display; "": none
 }
 
 // Jail is a running browser.
@@ -61,6 +62,7 @@ type Jail struct {
 
 	Wayland, Pulse *net.UnixListener
 	Proxy          net.Listener
+	Screen         *os.File       // what Xvfb shows (package xvfb); nil without one
 	In             io.WriteCloser // the browser's control pipe
 	Out            io.ReadCloser
 
@@ -101,6 +103,7 @@ type order struct {
 	UID      int
 	Policies []byte
 	Dir      string // None: where sockets and profile go
+	Screen   string
 }
 
 // word is what the helper answers, with the three listeners as files.
@@ -110,7 +113,7 @@ type word struct {
 }
 
 func start(cfg Config, level string) (*Jail, error) {
-	o := order{Level: level, Program: cfg.Program, Args: cfg.Args, Env: cfg.Env, UID: cfg.UID}
+	o := order{Level: level, Program: cfg.Program, Args: cfg.Args, Env: cfg.Env, UID: cfg.UID, Screen: cfg.Screen}
 	var err error
 	if o.Policies, err = json.Marshal(cfg.Policies); err != nil {
 		return nil, err
@@ -285,9 +288,14 @@ func (j *Jail) listeners(oob []byte) error {
 		return errors.Join(errors.New("the helper hands over no sockets"), err)
 	}
 	fds, err := syscall.ParseUnixRights(&messages[0])
-	if err != nil || len(fds) != 3 {
+	if err != nil || len(fds) < 3 {
 		return errors.Join(errors.New("the helper hands over too few sockets"), err)
 	}
+	for _, fd := range fds[3:] {
+		syscall.CloseOnExec(fd)
+		j.Screen = os.NewFile(uintptr(fd), "screen")
+	}
+	fds = fds[:3]
 	var out [3]net.Listener
 	for i, fd := range fds {
 		syscall.CloseOnExec(fd)
@@ -326,6 +334,9 @@ func (j *Jail) Close() {
 	if j.cmd != nil {
 		<-j.done
 		j.fence.remove()
+	}
+	if j.Screen != nil {
+		_ = j.Screen.Close()
 	}
 	for _, c := range []io.Closer{j.In, j.Out} {
 		if c != nil {
