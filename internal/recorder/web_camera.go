@@ -21,7 +21,7 @@ const (
 	// draws by its own clock shows it as it was up to one interval before that, a
 	// film is shown as it has to be about one interval after: sound lies between
 	// the two (docs/benchmarks.md).
-	webLag media.Time = 2_000
+	webLag media.Time = 5_000
 
 	// webBeat is the distance of pictures while nothing changes.
 	webBeat = time.Second
@@ -87,7 +87,10 @@ func (c *webCamera) round() error {
 		}
 	}
 	if s.page != nil && (!c.held || !s.roll || c.tick%c.fps == 0) {
-		s.page.Tick(monotonic()) // the browser may draw the next picture
+		// The browser may draw the next picture. It keeps to the time it is told: that
+		// of the tick, however late we woke.
+		late := m.out.Clock().Now() - c.zero - media.Time(c.tick*1_000_000/c.fps)
+		s.page.Tick(monotonic() - time.Duration(late)*time.Microsecond)
 	}
 	if !s.roll || c.held {
 		return nil
