@@ -91,13 +91,12 @@ func (o *Output) putKey() error {
 	return o.aid(spool.Fact{Name: o.crypt.file, Kind: spool.KindKey}, o.crypt.key)
 }
 
-// aid stores a file that players need beside the slices, unless it is there.
+// aid stores a file that players need beside the slices, unless it is there. Who
+// comes while it is being stored waits: no slice begins before its key is safe.
 func (o *Output) aid(f spool.Fact, content []byte) error {
-	o.mu.Lock()
-	done := o.aids[f.Name]
-	o.aids[f.Name] = true
-	o.mu.Unlock()
-	if done {
+	o.aiding.Lock()
+	defer o.aiding.Unlock()
+	if o.aids[f.Name] {
 		return nil
 	}
 	info, err := o.dir.Replace(f.Name, content)
@@ -106,7 +105,11 @@ func (o *Output) aid(f spool.Fact, content []byte) error {
 	}
 	f.Type, f.Unlisted = spool.FactClosed, true
 	f.Size, f.SHA256, f.MD5 = info.Size, info.SHA256, info.MD5
-	return o.append(f)
+	if err := o.append(f); err != nil {
+		return err
+	}
+	o.aids[f.Name] = true
+	return nil
 }
 
 // setMap names the initialisation of a slice in fragmented MP4 in its tags. A

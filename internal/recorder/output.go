@@ -38,12 +38,14 @@ type Output struct {
 	tally tally
 	crypt *crypt // nil: slices are not encrypted
 
+	aiding sync.Mutex
+	aids   map[string]bool // files that players need beside the slices, stored already
+
 	mu       sync.Mutex
 	indexes  map[string]*Index
 	mp4s     int             // MP4 files begun so far
 	begun    map[string]bool // names of all files begun so far
 	recorded bool
-	aids     map[string]bool   // files that players need beside the slices, stored already
 	known    map[string]uint32 // uids of identities, from earlier incarnations
 }
 

@@ -125,7 +125,10 @@ func (k known) keep(file string) error {
 		return err
 	}
 	part := fmt.Sprintf("%s.%d", file, os.Getpid())
-	return errors.Join(os.WriteFile(part, append(b, '\n'), 0o600), os.Rename(part, file))
+	if err := os.WriteFile(part, append(b, '\n'), 0o600); err != nil {
+		return errors.Join(err, os.Remove(part))
+	}
+	return os.Rename(part, file)
 }
 
 // Colour of the page that a browser is tried with, as HTML and as pixel.

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -127,7 +128,7 @@ func TestPageAsks(t *testing.T) {
 
 // homeOf is the browser's home as seen from outside, or "" for who may not see it.
 func homeOf(p *Page) string {
-	dir := fmt.Sprintf("/proc/%d/root/tmp/home", p.Pid())
+	dir := filepath.Join("/proc", strconv.Itoa(p.Pid()), "root", "tmp", "home")
 	if _, err := os.Stat(dir); err != nil {
 		return ""
 	}
