@@ -1,7 +1,6 @@
 package recorder
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,14 +55,8 @@ func kinds(t *testing.T) []*sender {
 	if os.Getenv("TAPEDECK_TEST_LONG") != "" {
 		people = append(people, clips.Person{UID: 213, Color: "#b05010", Tone: 1500, Video: twoSizes(media.VP8)})
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	sets, err := clips.Make(ctx, clips.CacheDir(), people)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var all []*sender
-	for _, s := range sets {
+	for _, s := range clipsOf(t, people) {
 		spec, err := s.Spec()
 		if err != nil {
 			t.Fatal(err)

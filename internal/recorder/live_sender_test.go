@@ -39,14 +39,8 @@ func senders(t *testing.T) []*sender {
 		{UID: 204, Color: "#108040", Tone: 2100, Video: two(media.VP9, "")},
 		{UID: 205, Color: "#606010", Tone: 800, Video: two(media.AV1, "")},
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	sets, err := clips.Make(ctx, clips.CacheDir(), people)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var all []*sender
-	for _, s := range sets {
+	for _, s := range clipsOf(t, people) {
 		spec, err := s.Spec()
 		if err != nil {
 			t.Fatal(err)
@@ -128,4 +122,16 @@ func pass(t *testing.T, d time.Duration) {
 		t.Fatal(t.Context().Err())
 	case <-timer.C:
 	}
+}
+
+// clipsOf makes what people send.
+func clipsOf(t *testing.T, people []clips.Person) []clips.Set {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	sets, err := clips.Make(ctx, clips.CacheDir(), people)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sets
 }
