@@ -129,7 +129,7 @@ func TestMixPictures(t *testing.T) {
 	s.mode.Layout(session.Layout{Kind: 1, Background: "#404040"})
 	s.run(15500 * milli)
 	s.mode.Layout(session.Layout{Kind: 1, Background: "#404040", BackgroundImage: url + "/moved?key=secret"})
-	s.run(15520 * milli)
+	s.run(15580*milli + mixDelay) // the mix comes to the new layout, and asks for its picture
 	s.fetched()
 	s.run(18 * second)
 	s.stop()
