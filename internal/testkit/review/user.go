@@ -27,15 +27,24 @@ type evidence struct {
 	beeps   []probe.Beep
 }
 
+// mark is a flash or a beep that was found.
+type mark struct {
+	at  time.Duration
+	cut bool // it is shorter than what was sent: recording began, or stopped, in the middle
+}
+
+// cutShort is how much shorter than it was sent a whole beep may be found.
+const cutShort = 20 * time.Millisecond
+
 // judge compares what was found with what the user sent.
 func (s *Seen) judge(u User, e evidence) {
 	s.Flashes, s.Beeps = len(e.flashes), len(e.beeps)
-	var flashes, beeps []time.Duration
+	var flashes, beeps []mark
 	for _, f := range e.flashes {
-		flashes = append(flashes, f.Start)
+		flashes = append(flashes, mark{f.Start, false})
 	}
 	for _, b := range e.beeps {
-		beeps = append(beeps, b.Start)
+		beeps = append(beeps, mark{b.Start, b.Length < clips.FlashLength-cutShort})
 	}
 	if u.Color != "" {
 		s.stays("flash", u, e, flashes)
@@ -59,21 +68,24 @@ func (s *Seen) judge(u User, e evidence) {
 
 // stays looks for every mark that was sent. Each must be there, at its time,
 // and none may be where the user was away.
-func (s *Seen) stays(kind string, u User, e evidence, found []time.Duration) {
+func (s *Seen) stays(kind string, u User, e evidence, found []mark) {
 	claimed := 0
 	var lags []time.Duration
 	for n, stay := range u.Stays {
 		first, last := stay.Origin.Sub(e.zero), stay.End.Sub(e.zero)
-		var off []time.Duration
+		var off, even []time.Duration // even: of whole marks, whose beginning is theirs
 		sent := 0
 		for at := first + clips.FirstFlash; at < last; at += time.Second {
-			i := slices.IndexFunc(found, func(f time.Duration) bool { return (f - at).Abs() < LagLimit+50*time.Millisecond })
+			i := slices.IndexFunc(found, func(f mark) bool { return (f.at - at).Abs() < LagLimit+50*time.Millisecond })
 			known := u.gap(kind == "beep", e.zero.Add(at-gapMargin), e.zero.Add(at+clips.FlashLength+gapMargin))
 			if i >= 0 {
 				claimed++
 			}
 			if i >= 0 && !known {
-				off = append(off, found[i]-at)
+				off = append(off, found[i].at-at)
+			}
+			if i >= 0 && !known && !found[i].cut {
+				even = append(even, found[i].at-at)
 			}
 			if known || at < max(first, e.begin)+settle || at > min(last, e.end)-settle {
 				continue
@@ -88,7 +100,10 @@ func (s *Seen) stays(kind string, u User, e evidence, found []time.Duration) {
 			continue
 		}
 		slices.Sort(off)
-		if d := off[len(off)-1] - off[0]; d > ClockLimit {
+		if 2*len(even) < len(off) {
+			s.complain("%d of %d marks of stay %d are cut short", len(off)-len(even), len(off), n+1)
+		}
+		if d := spread(even); d > ClockLimit {
 			s.complain("the clock of stay %d is uneven: a %s comes up to %v later than another", n+1, kind, d)
 		}
 		lags = append(lags, off[len(off)/2])
@@ -107,6 +122,14 @@ func (s *Seen) stays(kind string, u User, e evidence, found []time.Duration) {
 	if s.Lags == nil {
 		s.Lags = lags
 	}
+}
+
+// spread is the distance between the least and the most.
+func spread(all []time.Duration) time.Duration {
+	if len(all) == 0 {
+		return 0
+	}
+	return slices.Max(all) - slices.Min(all)
 }
 
 // gap reports whether something of a kind is known to be missing between two times.
