@@ -8,17 +8,15 @@
 
 // How the columns of a destination are made of those of a source.
 typedef struct {
-  int sw, dw, blocks;
-  uint8_t *data; // for each block 16 bytes of shuffle and 16 of parts
-  int *at;       // first column of the source for each block, in data as well
+  int sw, dw, groups;
+  uint8_t *data; // for each group of columns 64 bytes of shuffle and 64 of parts
+  int *at;       // four loads of the source for each group, in data as well
 } mx_columns;
 
 // What is kept from picture to picture. Zero is a new one.
 typedef struct {
   mx_columns c[MX_COLUMNS];
   int next;
-  uint8_t *row;
-  int room;
   uint8_t *half[2]; // pictures of half the size
   int half_room[2];
 } mx_scaler;

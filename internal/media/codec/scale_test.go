@@ -2,6 +2,10 @@ package codec
 
 import (
 	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"strings"
 	"testing"
 )
 
@@ -71,6 +75,53 @@ func TestScaleIsTrue(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What the fast way makes of noise is bilinear, to the last column
+// and the last row, whatever the width leaves of its groups of columns.
+func TestScaleIsBilinear(t *testing.T) {
+	if info, _ := os.ReadFile("/proc/cpuinfo"); !strings.Contains(string(info), " avx2") {
+		t.Skip("libyuv scales")
+	}
+	for _, c := range [][4]int{
+		{640, 360, 384, 216}, {640, 360, 416, 234}, {640, 360, 480, 270}, {320, 180, 288, 162}, {651, 357, 434, 238}, {120, 90, 64, 48}, {99, 66, 66, 44},
+	} {
+		src, dst := newCanvas(t, c[0], c[1]), newCanvas(t, c[2], c[3])
+		rng := rand.New(rand.NewPCG(1, 2))
+		for i := range 3 {
+			p, _ := src.Plane(i)
+			for n := range p {
+				p[n] = byte(rng.Uint32())
+			}
+		}
+		if err := dst.DrawCanvas(src, 0, 0, c[2], c[3], false, 1); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			p, ps := src.Plane(i)
+			q, qs := dst.Plane(i)
+			k := min(i, 1)
+			sw, sh, dw, dh := (c[0]+k)>>k, (c[1]+k)>>k, c[2]>>k, c[3]>>k
+			for y := range dh {
+				y0, y1, fy := neighbours(y, sh, dh)
+				for x := range dw {
+					x0, x1, fx := neighbours(x, sw, dw)
+					across := func(y int) float64 { return float64(p[y*ps+x0])*(1-fx) + float64(p[y*ps+x1])*fx }
+					want, got := across(y0)*(1-fy)+across(y1)*fy, float64(q[y*qs+x])
+					if math.Abs(want-got) > 2.2 { // fractions are kept in 1/128
+						t.Fatalf("%v: plane %d at %d,%d is %v, want %.1f", c, i, x, y, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// neighbours are the two samples of n that make sample i of m, and the part of the second.
+func neighbours(i, n, m int) (a, b int, part float64) {
+	pos := max(0, (float64(i)+0.5)*float64(n)/float64(m)-0.5)
+	a = min(int(pos), n-1)
+	return a, min(a+1, n-1), pos - float64(a)
 }
 
 func BenchmarkScale(b *testing.B) {
