@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -235,52 +236,56 @@ func decodeAlone(b *testing.B, shots []footage) float64 {
 			if _, err := d.Decode(inputs[k].Frames[i].Data); err != nil {
 				b.Fatal(err)
 			}
+			runtime.Gosched() // as the mode does
 		}
 	}
 	return cpuSeconds() - before
 }
 
-// encodeAlone composes the output once, keeps it, and encodes it from there. What
-// reading it costs is taken off.
+// encodeAlone composes the output once, keeps it, and encodes it from there. Reading
+// it is not counted.
 func encodeAlone(b *testing.B, f form, shots []footage, regions []layout.Region) float64 {
 	raw := composed(b, f, shots, regions)
 	defer func() { _ = os.Remove(raw) }()
-	read := func(each func(i int64, c *codec.Canvas)) float64 {
-		file, err := os.Open(raw)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer func() { _ = file.Close() }()
-		c, err := codec.NewCanvas(f.w, f.h)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer c.Close()
-		before := cpuSeconds()
-		for i := range int64(tableLength * f.fps) {
-			for p := range 3 {
-				plane, stride := c.Plane(p)
-				for y := range f.h >> min(p, 1) {
-					if _, err := io.ReadFull(file, plane[y*stride:][:f.w>>min(p, 1)]); err != nil {
-						b.Fatal(err)
-					}
-				}
-			}
-			each(i, c)
-		}
-		return cpuSeconds() - before
+	file, err := os.Open(raw)
+	if err != nil {
+		b.Fatal(err)
 	}
+	defer func() { _ = file.Close() }()
+	c, err := codec.NewCanvas(f.w, f.h)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	before := cpuSeconds()
 	e, err := codec.NewH264Encoder(codec.EncoderConfig{W: f.w, H: f.h, FPS: f.fps, Kbps: f.kbps})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer e.Close()
-	all := read(func(i int64, c *codec.Canvas) {
+	cost := cpuSeconds() - before
+	for i := range int64(tableLength * f.fps) {
+		readPicture(b, file, c)
+		before := cpuSeconds()
 		if _, err := e.Encode(c, i, i == 0); err != nil {
 			b.Fatal(err)
 		}
-	})
-	return all - read(func(int64, *codec.Canvas) {})
+		runtime.Gosched() // as the mode does
+		cost += cpuSeconds() - before
+	}
+	return cost
+}
+
+func readPicture(b *testing.B, from io.Reader, c *codec.Canvas) {
+	w, h := c.Size()
+	for p := range 3 {
+		plane, stride := c.Plane(p)
+		for y := range h >> min(p, 1) {
+			if _, err := io.ReadFull(from, plane[y*stride:][:w>>min(p, 1)]); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
 }
 
 // composed writes the pictures of the output to a file of I420.
