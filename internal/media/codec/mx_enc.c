@@ -107,7 +107,11 @@ static int sound_open(mx_enc **out, const char *name, int rate, int channels, in
   AVDictionary *o = NULL;
   // Of AAC's searches the fast one is not only a quarter of the work: it leaves
   // half the noise, or less, of the standard one at these rates (TestAACQuality).
-  if (!strcmp(name, "aac")) av_dict_set(&o, "aac_coder", "fast", 0);
+  // Its noise shaping in time costs a sixth of that and makes voices noisier.
+  if (!strcmp(name, "aac")) {
+    av_dict_set(&o, "aac_coder", "fast", 0);
+    av_dict_set(&o, "aac_tns", "0", 0);
+  }
   r = open_enc(out, k, &o);
   if (r < 0) return r;
   AVFrame *f = e->f;
