@@ -8,6 +8,7 @@ package codec
 import "C"
 
 import (
+	"bytes"
 	"fmt"
 	"runtime"
 	"unsafe"
@@ -16,12 +17,22 @@ import (
 // AACFrame is the number of samples a channel in one AAC frame.
 const AACFrame = 1024
 
+// Behind stillFrames frames in which no sample reaches quiet, half a step of 16
+// bits, all that an encoder remembers is silence: what it returned last goes on until
+// something is to be heard again.
+const (
+	stillFrames = 4
+	quiet       = 1.0 / 65536
+)
+
 // AACEncoder encodes interleaved float samples to raw AAC-LC frames.
 type AACEncoder struct {
 	p        *C.mx_enc
 	channels int
 	config   []byte
 	padding  int
+	still    int    // silent frames in a row that were encoded
+	silence  []byte // what comes out then
 	cleanup  runtime.Cleanup
 }
 
@@ -62,12 +73,32 @@ func (e *AACEncoder) Encode(pcm []float32) ([][]byte, error) {
 	if len(pcm) != AACFrame*e.channels {
 		return nil, fmt.Errorf("codec: %d samples for AAC, want %d", len(pcm), AACFrame*e.channels)
 	}
+	if !silent(pcm) {
+		e.still, e.silence = 0, nil
+	} else if e.silence != nil {
+		return [][]byte{bytes.Clone(e.silence)}, nil
+	} else {
+		e.still++
+	}
 	r := C.mx_aac_push(e.p, (*C.float)(unsafe.Pointer(unsafe.SliceData(pcm))), AACFrame)
 	runtime.KeepAlive(e)
 	if err := check("encode AAC", r); err != nil {
 		return nil, err
 	}
-	return e.pull()
+	out, err := e.pull()
+	if e.still >= stillFrames && len(out) == 1 {
+		e.silence = bytes.Clone(out[0])
+	}
+	return out, err
+}
+
+func silent(pcm []float32) bool {
+	for _, v := range pcm {
+		if !(v > -quiet && v < quiet) {
+			return false
+		}
+	}
+	return true
 }
 
 // Flush returns the frames still inside. Nothing can be encoded afterwards.
@@ -75,6 +106,7 @@ func (e *AACEncoder) Flush() ([][]byte, error) {
 	if e.p == nil {
 		return nil, ErrClosed
 	}
+	e.silence = nil
 	if err := check("flush AAC", C.mx_enc_flush(e.p)); err != nil {
 		return nil, err
 	}
