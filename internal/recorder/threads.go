@@ -24,14 +24,16 @@ const (
 	collectAt = 300 // per cent of what lives
 )
 
-// fitThreads fits the number of threads that run Go to what is used, and lets
-// memory be collected less often, until ctx ends.
+// fitThreads fits the number of threads that run Go to what is used, lets them rest
+// between packets, and memory be collected less often, until ctx ends.
 func fitThreads(ctx context.Context) {
 	most := runtime.NumCPU()
 	procs := 1
 	runtime.GOMAXPROCS(procs)
 	defer runtime.SetDefaultGOMAXPROCS()
 	defer debug.SetGCPercent(debug.SetGCPercent(collectAt))
+	var r resting
+	defer r.set(false)
 	t := time.NewTicker(threadsLook)
 	defer t.Stop()
 	last := cpuTime()
@@ -42,10 +44,12 @@ func fitThreads(ctx context.Context) {
 			return
 		case now := <-t.C:
 			used := cpuTime()
-			if n := threadsFor(procs, most, float64(used-last)/float64(now.Sub(at))); n != procs {
+			share := float64(used-last) / float64(now.Sub(at))
+			if n := threadsFor(procs, most, share); n != procs {
 				procs = n
 				runtime.GOMAXPROCS(procs)
 			}
+			r.set(shouldRest(r.stop != nil, procs, share))
 			last, at = used, now
 		}
 	}

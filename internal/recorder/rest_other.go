@@ -1,0 +1,6 @@
+//go:build !linux
+
+package recorder
+
+// rest does nothing here.
+func rest(<-chan struct{}) {}
