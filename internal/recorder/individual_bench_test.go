@@ -31,7 +31,8 @@ import (
 )
 
 const (
-	benchRoom  = "TAPEDECK_BENCH_ROOM" // set in the process that is the room
+	benchRoom  = "TAPEDECK_BENCH_ROOM" // in the process that is the room: noise or beeps
+	benchNoise = "noise"
 	benchUsers = 4
 	benchTime  = 10 * time.Second
 )
@@ -39,7 +40,8 @@ const (
 // TestBenchRoom is no test: BenchmarkIndividual runs it in a process of its own,
 // so that what the server and the senders cost is not counted.
 func TestBenchRoom(t *testing.T) {
-	if os.Getenv(benchRoom) == "" {
+	sound := os.Getenv(benchRoom)
+	if sound == "" {
 		t.Skip("the room of BenchmarkIndividual")
 	}
 	s := serve(t, embedded.Options{})
@@ -50,6 +52,9 @@ func TestBenchRoom(t *testing.T) {
 	spec, err := sets[0].Spec()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if sound == benchNoise {
+		spec.Audio = noiseClip(t)
 	}
 	for i := range uint32(benchUsers) {
 		enter(t, s.URL(), 101+i, spec)
@@ -62,11 +67,11 @@ func benchPerson() clips.Person {
 	return clips.Person{UID: 1, Color: "#2050b0", Tone: 600, Video: []clips.Video{{Codec: media.H264, W: 1280, H: 720, Kbps: 1200}}}
 }
 
-// outside starts the room.
-func outside(b *testing.B) (url string) {
+// outside starts the room, with noise that never pauses or beeps for sound.
+func outside(b *testing.B, sound string) (url string) {
 	b.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run", "^TestBenchRoom$")
-	cmd.Env = append(os.Environ(), benchRoom+"=1")
+	cmd.Env = append(os.Environ(), benchRoom+"="+sound)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		b.Fatal(err)
@@ -114,9 +119,20 @@ func heap() float64 {
 // BenchmarkIndividual measures what a user with 720p H.264 at 30 frames a second
 // and Opus costs: received and dropped by LiveKit's SDK (the floor); received by us,
 // put in order, timed and dropped; with sound or pictures alone written; and with both,
-// the sound transcoded.
+// the sound transcoded. All but the last send noise that never pauses, the dearest that
+// there is; the last a beep of a tenth of a second each second.
 func BenchmarkIndividual(b *testing.B) {
-	url := outside(b)
+	b.Run(benchNoise, individualCosts)
+	b.Run("beeps", func(b *testing.B) {
+		url := outside(b, "beeps")
+		b.Run("both", func(b *testing.B) {
+			measure(b, func() func() { return recorderOf(b, url, testPlan(session.StreamDefault)) })
+		})
+	})
+}
+
+func individualCosts(b *testing.B) {
+	url := outside(b, benchNoise)
 	b.Run("floor", func(b *testing.B) { measure(b, func() func() { return drop(b, url) }) })
 	b.Run("received", func(b *testing.B) { measure(b, func() func() { return receiverOf(b, url) }) })
 	for _, c := range []struct {
