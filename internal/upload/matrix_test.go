@@ -278,9 +278,11 @@ func TestNameGone(t *testing.T) {
 
 // TestClockJump: the wall clock jumps 20 times, by seconds, hours or years, back
 // and forth, while a store is out of order or not. Nothing waits for ever and
-// nothing is lost.
+// nothing is lost, nor told.
 func TestClockJump(t *testing.T) {
-	home, backup := &ill{Store: localStore(t)}, localStore(t)
+	server := stores.VersityGW(t)
+	server.MakeBucket(bucket)
+	home, backup := &ill{Store: remoteStore(t, server, target(server))}, localStore(t)
 	home.set(true, vendor.Destination)
 	var mu sync.Mutex
 	var ahead time.Duration
@@ -322,6 +324,7 @@ func TestClockJump(t *testing.T) {
 		w.slice("2")
 		inAPlace(t, dir, home.Store, backup)
 		listsWhole(t, backup, "kept/", home.Store)
+		noSecret(t, filepath.Dir(dir.Path()), server.SecretKey)
 	}
 	jump(-total)
 	home.set(false, 0)
