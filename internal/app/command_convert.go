@@ -27,6 +27,8 @@ tapedeck convert composite [flags] INPUT OUT   everybody in one picture
 INPUT is a folder with the playlists and slices of a recording, or s3://BUCKET/PREFIX with --endpoint and the keys
 in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. OUT is a folder; what is finished there stays.
 
+Slices that are encrypted for players are decrypted with the key in TAPEDECK_HLS_KEY (32 hex digits; tapedeck key SID prints it).
+
   --sid SID           which recording, where INPUT has several
   --format mp3        sound: mp3, m4a or aac     --rate 48000   --channels 2   --bitrate 48000
   --size 1280x720     composite: pixels          --fps 15       --kbps 1500    --layout best-fit (floating, vertical)
@@ -101,7 +103,7 @@ func ConvertCommand(ctx context.Context, args []string, out, errs io.Writer) err
 		input = local
 	}
 	j.Input = input
-	return runConvert(ctx, j, target, out)
+	return convertInClear(ctx, j, target, out)
 }
 
 // canvas reads what a composite is to look like.
