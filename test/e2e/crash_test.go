@@ -50,6 +50,7 @@ func TestCrashWorkerKilled(t *testing.T) {
 		now := workers(task.SID)
 		return len(now) == 1 && now[0] != old[0]
 	})
+	inClear(t, s.data, "not-to-be-seen")
 	if err := wait(t.Context(), 8*time.Second); err != nil {
 		t.Fatal(err)
 	}

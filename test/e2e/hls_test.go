@@ -20,6 +20,7 @@ import (
 
 	"tapedeck/internal/session"
 	"tapedeck/internal/testkit/cast"
+	"tapedeck/internal/testkit/client"
 	"tapedeck/internal/testkit/clips"
 	"tapedeck/internal/testkit/player"
 )
@@ -43,10 +44,10 @@ func keyServer(t *testing.T) *httptest.Server {
 	return srv
 }
 
-// TestCrashHLSEncryption records a mix and single users for an app whose slices
-// are encrypted, and kills the workers. What is in the bucket
-// cannot be read without the key and plays with it, in ffmpeg and in a browser;
-// the key is nowhere on the disk.
+// TestCrashHLSEncryption records in every mode for an app whose slices are
+// encrypted, and kills the workers. What is in the bucket cannot be read without
+// the key and plays with it, in ffmpeg and in a browser; with it, a conversion
+// reads it, too. Key and credentials are nowhere on the disk.
 func TestCrashHLSEncryption(t *testing.T) {
 	rooms := serve(t)
 	c, err := cast.Prepare(t.Context(), clips.Cast()[:1])
@@ -58,7 +59,11 @@ func TestCrashHLSEncryption(t *testing.T) {
 	}
 	defer c.Leave()
 	keys, store := keyServer(t), t.TempDir()
+	site := httptest.NewServer(http.FileServer(http.Dir("../../internal/webpage/testdata")))
+	defer site.Close()
 	config := fmt.Sprintf(`
+egress:
+  allow: [127.0.0.0/8]
 accounts:
   - customer_id: customer
     secrets: ["sha256:%s"]
@@ -77,11 +82,22 @@ accounts:
 	delete(options, "recordingFileConfig")
 	mix := a.begin(session.Mix, "room", "1", options)
 	single := a.begin(session.Individual, "room", "2", individualOptions("b", session.StreamStandard))
-	writing := func(sid string) func() bool {
-		return func() bool { return written(t, filepath.Join(s.data, "spool", sid, "files"), "*.ts*") > 32<<10 }
+	raw := a.begin(session.Raw, "room", "4", rawOptions("b", 2, "hls"))
+	options = webOptions("b", site.URL+"/anim.html", "")
+	delete(options, "recordingFileConfig")
+	page := a.beginPage(options)
+	tasks := []client.Task{mix, single, raw, page}
+	writing := func(sid, not string) func() bool {
+		return func() bool {
+			path, size := largest(t, filepath.Join(s.data, "spool", sid, "files"), "*.ts.part")
+			return size > 32<<10 && path != not
+		}
 	}
-	for _, sid := range []string{mix.SID, single.SID} {
-		s.eventually("slices are being written", 20*time.Second, writing(sid))
+	var cut string // what the worker of the page was at
+	for _, task := range tasks {
+		sid := task.SID
+		s.eventually("slices of "+string(task.Mode)+" are being written", time.Minute, writing(sid, ""))
+		cut, _ = largest(t, filepath.Join(s.data, "spool", sid, "files"), "*.ts.part")
 		old := workers(sid)
 		if len(old) != 1 {
 			t.Fatalf("workers %v", old)
@@ -94,26 +110,25 @@ accounts:
 			return len(now) == 1 && now[0] != old[0]
 		})
 	}
-	if err := wait(t.Context(), 6*time.Second); err != nil {
+	s.eventually("the page is recorded again", time.Minute, writing(page.SID, cut))
+	if err := wait(t.Context(), 5*time.Second); err != nil {
 		t.Fatal(err)
 	}
-	for _, task := range []string{mix.SID, single.SID} {
-		got := strings.Fields(s.command("key", task))
-		m := hmac.New(sha256.New, unhex(t, hlsSecret))
-		_, _ = m.Write([]byte(task))
-		want := hex.EncodeToString(m.Sum(nil)[:16])
-		if len(got) != 2 || got[0] != want || got[1] != keys.URL+"/"+task {
+	for _, task := range tasks {
+		got := strings.Fields(s.command("key", task.SID))
+		want := contentKeyOf(t, task.SID)
+		if len(got) != 2 || got[0] != want || got[1] != keys.URL+"/"+task.SID {
 			t.Errorf("tapedeck key says %q, want %s", got, want)
 		}
 		nowhere(t, s.data, want, "config.yaml")
 		nowhere(t, store, want, "")
 	}
 	nowhere(t, s.data, hlsSecret, "config.yaml")
-	if _, err := a.Stop(t.Context(), single, false); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := a.Stop(t.Context(), mix, false); err != nil {
-		t.Fatal(err)
+	inClear(t, s.data, "not-to-be-seen")
+	for _, task := range tasks {
+		if _, err := a.Stop(t.Context(), task, false); err != nil {
+			t.Fatal(err)
+		}
 	}
 	bucket := filepath.Join(store, "b")
 	for _, path := range stored(t, bucket) {
@@ -126,25 +141,74 @@ accounts:
 		}
 	}
 	lists, err := filepath.Glob(filepath.Join(bucket, "*.m3u8"))
-	if err != nil || len(lists) < 4 {
+	if err != nil || len(lists) < 6 {
 		t.Fatalf("%q, %v", lists, err)
 	}
 	for _, path := range lists {
-		out, err := exec.CommandContext(t.Context(), "ffmpeg", "-hide_banner", "-nostdin", "-v", "error", "-protocol_whitelist", "file,crypto,http,tcp",
-			"-i", path, "-f", "null", "-").CombinedOutput()
-		// Pictures of two workers may fall on one tick of ffmpeg's own output.
-		said := strings.TrimSpace(regexp.MustCompile(`(?m)^.*non monotonically increasing dts.*$`).ReplaceAllString(string(out), ""))
-		if err != nil || said != "" {
-			t.Errorf("ffmpeg of %s: %v: %s", filepath.Base(path), err, said)
-		}
-		if name := filepath.Base(path); strings.HasSuffix(name, "_av.m3u8") || strings.HasPrefix(name, mix.SID) {
+		decodes(t, path)
+		if name := filepath.Base(path); !strings.HasPrefix(name, single.SID) || strings.HasSuffix(name, "_av.m3u8") {
 			r, err := player.Play(t.Context(), bucket, name, 4, 2*time.Minute)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(r.Fatal) > 0 || !r.Ended || r.Frames < 60 {
+			least := 60
+			if strings.HasPrefix(name, page.SID) {
+				least = 20 // a busy machine draws fewer
+			}
+			if len(r.Fatal) > 0 || !r.Ended || r.Frames < least {
 				t.Errorf("%s in a browser: %+v", name, r)
 			}
+		}
+	}
+	convertsWithKey(t, bucket, mix.SID)
+	convertsWithKey(t, bucket, single.SID)
+}
+
+// decodes has ffmpeg decode a file or playlist to its end. Pictures of two
+// workers may fall on one tick of ffmpeg's own output.
+func decodes(t *testing.T, path string) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "ffmpeg", "-hide_banner", "-nostdin", "-v", "error", "-protocol_whitelist", "file,crypto,http,tcp",
+		"-i", path, "-f", "null", "-").CombinedOutput()
+	said := strings.TrimSpace(regexp.MustCompile(`(?m)^.*non monotonically increasing dts.*$`).ReplaceAllString(string(out), ""))
+	if err != nil || said != "" {
+		t.Errorf("ffmpeg of %s: %v: %s", filepath.Base(path), err, said)
+	}
+}
+
+// contentKeyOf is the content key of a recording in hex, as a customer makes it.
+func contentKeyOf(t *testing.T, sid string) string {
+	t.Helper()
+	m := hmac.New(sha256.New, unhex(t, hlsSecret))
+	_, _ = m.Write([]byte(sid))
+	return hex.EncodeToString(m.Sum(nil)[:16])
+}
+
+// convertsWithKey makes MP4s of an encrypted recording: without the key, or with
+// another one, the program says what is missing.
+func convertsWithKey(t *testing.T, bucket, sid string) {
+	t.Helper()
+	for name, c := range map[string]struct{ key, says string }{
+		"none":  {"", "TAPEDECK_HLS_KEY"},
+		"short": {"5a", "32 hex digits"},
+		"wrong": {strings.Repeat("5a", 16), "does not open with this key"},
+		"right": {contentKeyOf(t, sid), ".mp4"},
+	} {
+		out := t.TempDir()
+		cmd := exec.CommandContext(t.Context(), binary(t), "convert", "users", "--sid", sid, bucket, out)
+		cmd.Env = append(os.Environ(), "TAPEDECK_HLS_KEY="+c.key)
+		said, err := cmd.CombinedOutput()
+		if !strings.Contains(string(said), c.says) || (err == nil) != (name == "right") {
+			t.Errorf("convert, key %s: %v: %s", name, err, said)
+		}
+		made := stored(t, out)
+		if name == "right" {
+			if len(made) != 1 {
+				t.Fatalf("made %q", made)
+			}
+			decodes(t, made[0])
+		} else if len(made) != 0 {
+			t.Errorf("key %s: left %q", name, made)
 		}
 	}
 }

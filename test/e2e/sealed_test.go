@@ -65,18 +65,25 @@ func TestCrashEncryptedSpool(t *testing.T) {
 }
 
 // written is the size of the largest file of a folder that fits a pattern.
-func written(t *testing.T, folder, pattern string) (size int64) {
+func written(t *testing.T, folder, pattern string) int64 {
+	t.Helper()
+	_, size := largest(t, folder, pattern)
+	return size
+}
+
+// largest is the largest file of a folder that fits a pattern.
+func largest(t *testing.T, folder, pattern string) (path string, size int64) {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(folder, pattern))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range paths {
-		if st, err := os.Stat(p); err == nil {
-			size = max(size, st.Size())
+		if st, err := os.Stat(p); err == nil && st.Size() >= size {
+			path, size = p, st.Size()
 		}
 	}
-	return size
+	return path, size
 }
 
 // inTheClear fails the test for every file of a spool folder that can be read.
