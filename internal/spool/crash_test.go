@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"tapedeck/internal/spool"
+	"tapedeck/internal/testkit/mounts"
 )
 
 // childEnv makes the test program play a part of its own: "<part>:<folder>".
@@ -187,44 +188,17 @@ func verify(t *testing.T, root string, closed map[string]bool) {
 func inNamespace(t *testing.T, part string) {
 	t.Helper()
 	c := child(part, t.TempDir())
-	c.SysProcAttr.Cloneflags = syscall.CLONE_NEWNS
-	if os.Getuid() != 0 {
-		c.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		c.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		c.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
-	}
-	out, err := c.CombinedOutput()
-	var exit *exec.ExitError
-	switch {
-	case err != nil && !errors.As(err, &exit):
-		t.Skipf("no namespaces here: %v", err)
-	case strings.Contains(string(out), errMount.Error()):
-		t.Skipf("no mounts here: %s", out)
-	case err != nil || !strings.Contains(string(out), "played"):
-		t.Errorf("%v\n%s", err, out)
-	}
+	mounts.Run(t, c, "played")
 }
-
-var errMount = errors.New("cannot mount a tmpfs")
 
 func TestFullDisk(t *testing.T)     { inNamespace(t, "full") }
 func TestReadOnlyDisk(t *testing.T) { inNamespace(t, "readonly") }
 
 const diskSize = 1 << 20
 
-func mountSmall(dir string) error {
-	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("%w: %w", errMount, err)
-	}
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=700", diskSize)); err != nil {
-		return fmt.Errorf("%w: %w", errMount, err)
-	}
-	return nil
-}
-
 // fullDisk fills the disk with a slice and looks at what still works.
 func fullDisk(dir string) error {
-	if err := mountSmall(dir); err != nil {
+	if err := mounts.Disk(dir, diskSize); err != nil {
 		return err
 	}
 	d, err := spool.Create(dir, sid)
@@ -282,7 +256,7 @@ func fullDisk(dir string) error {
 }
 
 func readOnlyDisk(dir string) error {
-	if err := mountSmall(dir); err != nil {
+	if err := mounts.Disk(dir, diskSize); err != nil {
 		return err
 	}
 	d, err := spool.Create(dir, sid)
@@ -290,7 +264,7 @@ func readOnlyDisk(dir string) error {
 		return err
 	}
 	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
-		return fmt.Errorf("%w: %w", errMount, err)
+		return fmt.Errorf("%w: %w", mounts.ErrNone, err)
 	}
 	_, create := spool.Create(dir, "another")
 	_, _, journal := d.OpenJournal(time.Now)

@@ -15,6 +15,7 @@ import (
 
 	"tapedeck/internal/session"
 	"tapedeck/internal/spool"
+	"tapedeck/internal/testkit/mounts"
 	"tapedeck/internal/upload"
 	"tapedeck/internal/upload/vendor"
 )
@@ -23,30 +24,13 @@ import (
 // the store>".
 const fullEnv = "TAPEDECK_FULL_CHILD"
 
-var errNoMount = errors.New("cannot mount a tmpfs")
-
 // TestFullDisk: a disk runs full at 20 random moments, in the middle of a slice, a
 // playlist or a fact. It needs a file system of its own, in a process of its own.
 func TestFullDisk(t *testing.T) {
 	c := exec.Command(os.Args[0], "-test.run=^TestSmallDisk$", "-test.v")
 	c.Env = append(os.Environ(), fullEnv+"="+t.TempDir()+"|"+t.TempDir())
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Cloneflags: syscall.CLONE_NEWNS}
-	if os.Getuid() != 0 {
-		c.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		c.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		c.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
-	}
-	out, err := c.CombinedOutput()
-	var exit *exec.ExitError
-	switch {
-	case err != nil && !errors.As(err, &exit):
-		t.Skipf("no namespaces here: %v", err)
-	case strings.Contains(string(out), errNoMount.Error()):
-		t.Skipf("no mounts here: %s", out)
-	case err != nil || !strings.Contains(string(out), "moments: 20"):
-		t.Errorf("%v\n%s", err, out)
-	}
-	t.Logf("%s", out)
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	t.Log(mounts.Run(t, c, "moments: 20"))
 }
 
 // small is a disk of 3 MB with a recording on it.
@@ -69,11 +53,8 @@ func TestSmallDisk(t *testing.T) {
 	if !ok {
 		t.Skip("TestFullDisk runs it")
 	}
-	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
-		t.Fatal(errNoMount, err)
-	}
-	if err := syscall.Mount("tmpfs", mnt, "tmpfs", 0, "size=3m,mode=700"); err != nil {
-		t.Fatal(errNoMount, err)
+	if err := mounts.Disk(mnt, 3<<20); err != nil {
+		t.Fatal(err)
 	}
 	s := &small{t: t, mnt: mnt, rnd: seeded(t), list: "#EXTM3U\n", closed: map[string]string{}}
 	var err error

@@ -22,6 +22,7 @@ import (
 	"tapedeck/internal/outbound"
 	"tapedeck/internal/session"
 	"tapedeck/internal/spool"
+	"tapedeck/internal/testkit/mounts"
 	"tapedeck/internal/testkit/stores"
 	"tapedeck/internal/upload"
 	"tapedeck/internal/upload/local"
@@ -89,7 +90,7 @@ func matrix(t *testing.T, server *stores.Server, bucketOf string, w way) {
 			"TAPEDECK_SHIP_BACKUP="+folder, "TAPEDECK_SHIP_ACCESS="+server.AccessKey, "TAPEDECK_SHIP_SECRET="+server.SecretKey), env...)
 		c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 		if w == nameless {
-			c.SysProcAttr.Cloneflags = syscall.CLONE_NEWNS
+			mounts.Isolate(c)
 		}
 		fault := time.Duration(rnd.IntN(20_000)) * time.Microsecond
 		killed(t, c, time.Duration(20_000+rnd.IntN(100_000))*time.Microsecond, func() { time.AfterFunc(fault, func() { spoil(true) }) })
@@ -125,7 +126,7 @@ func killed(t *testing.T, c *exec.Cmd, after time.Duration, begun func()) {
 	buf := make([]byte, 256)
 	if n, err := out.Read(buf); err != nil || !strings.HasPrefix(string(buf[:n]), "uploaded") {
 		_ = c.Wait()
-		if strings.Contains(string(buf[:n]), errNoMount.Error()) {
+		if strings.Contains(string(buf[:n]), mounts.ErrNone.Error()) {
 			t.Skipf("no mounts here: %s", buf[:n])
 		}
 		t.Fatalf("%q, %v", buf[:n], err)

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"tapedeck/internal/testkit/mounts"
 )
 
 // storeName is a name that only a names server knows.
@@ -83,15 +85,15 @@ func useNames() error {
 	if conf == "" {
 		return nil
 	}
-	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("%w: %w", errNoMount, err)
+	if err := mounts.Private(); err != nil {
+		return err
 	}
 	real, err := filepath.EvalSymlinks("/etc/resolv.conf")
 	if err != nil {
-		return fmt.Errorf("%w: %w", errNoMount, err)
+		return fmt.Errorf("%w: %w", mounts.ErrNone, err)
 	}
 	if err := syscall.Mount(conf, real, "", syscall.MS_BIND, ""); err != nil {
-		return fmt.Errorf("%w: %w", errNoMount, err)
+		return fmt.Errorf("%w: %w", mounts.ErrNone, err)
 	}
 	return nil
 }

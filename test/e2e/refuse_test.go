@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"tapedeck/internal/testkit/cast"
 	"tapedeck/internal/testkit/client"
 	"tapedeck/internal/testkit/clips"
+	"tapedeck/internal/testkit/mounts"
 )
 
 const (
@@ -231,7 +231,7 @@ func spoolRefuses(t *testing.T, options, advice string) {
 func launchIn(t *testing.T, spool, options string) *server {
 	t.Helper()
 	probe := exec.Command("mount", "-t", "tmpfs", "-o", options, "tmpfs", spool)
-	isolate(probe)
+	mounts.Isolate(probe)
 	if out, err := probe.CombinedOutput(); err != nil {
 		t.Skipf("no mounts in a namespace here: %v: %s", err, out)
 	}
@@ -239,17 +239,6 @@ func launchIn(t *testing.T, spool, options string) *server {
 		script := `mount -t tmpfs -o "$1" tmpfs "$2" && shift 2 && exec "$@"`
 		c.Args = append([]string{"sh", "-c", script, "sh", options, spool, c.Path}, c.Args[1:]...)
 		c.Path = "/bin/sh"
-		isolate(c)
+		mounts.Isolate(c)
 	})
-}
-
-// isolate gives a command mounts of its own, as root or as root of a user
-// namespace.
-func isolate(c *exec.Cmd) {
-	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
-	if os.Geteuid() != 0 {
-		c.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		c.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
-		c.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
-	}
 }
