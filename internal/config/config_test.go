@@ -96,6 +96,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		"no connections":           {"http: {max_connections: 0}", "http.max_connections"},
 		"bad mode":                 {strings.Replace(production, "quota: 7", "modes: [video]", 1), ".modes"},
 		"negative quota":           {strings.Replace(production, "quota: 7", "quotas: {web: -1}", 1), "below zero"},
+		"six outputs":              {strings.Replace(production, "quota: 7", "max_outputs: 6", 1), "max_outputs: is at most 5"},
 		"bad region":               {strings.Replace(production, "quota: 7", "regions: {US: {url: 'wss://us'}}", 1), ".regions"},
 		"region without a URL":     {strings.Replace(production, "quota: 7", "regions: {EU: {key: x}}", 1), ".regions.EU.url"},
 		"bad certificate":          {strings.Replace(production, "quota: 7", "token: {certificate: abc}", 1), "32 hex digits"},

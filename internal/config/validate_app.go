@@ -28,6 +28,10 @@ func (p App) Validate() error {
 	return errors.Join(errs...)
 }
 
+// maxOutputs is how many live outputs an app may be allowed: each is one more
+// stream that the node sends.
+const maxOutputs = 5
+
 func validateApp(at string, p App, seen map[string]bool, bad complain) {
 	if p.ID == "" || seen[p.ID] {
 		bad(at+".id", "is empty or used twice")
@@ -46,6 +50,9 @@ func validateApp(at string, p App, seen map[string]bool, bad complain) {
 			bad(at, "quotas and max_outputs cannot be below zero")
 			break
 		}
+	}
+	if p.MaxOutputs > maxOutputs {
+		bad(at+".max_outputs", "is at most %d", maxOutputs)
 	}
 	validateRooms(at, p, bad)
 	if c := p.Token.Certificate; c != "" && !certificateForm.MatchString(c) {

@@ -375,6 +375,17 @@ func TestOutputsOfAnApp(t *testing.T) {
 	if err != nil || s.Plan.Push != 2 || !slices.Equal(s.Private.Push, []string{"rtmp://a/1", "rtmps://b/2"}) {
 		t.Errorf("%d outputs %v, %v", s.Plan.Push, s.Private.Push, err)
 	}
+	// An update may have as many, however many there are; and as many as there
+	// are, whatever the app may have by now.
+	for _, c := range []struct{ app, running, want int }{{3, 1, 3}, {1, 3, 3}, {0, 1, 1}} {
+		for n := 1; n <= 4; n++ {
+			urls := strings.Repeat(`,{"rtmpUrl":"rtmp://a/1"}`, n)[1:]
+			u, err := rules.Update(Call{MaxOutputs: c.app}, session.Plan{Mode: session.Web, Push: c.running}, []byte(`{"rtmpPublishConfig":{"outputs":[`+urls+`]}}`))
+			if n <= c.want && (err != nil || len(u.Push) != n) || n > c.want && reason("Update", err) != "Update: invalid outputs value!" {
+				t.Errorf("%d outputs of an app with %d, while there are %d: %v, %v", n, c.app, c.running, u.Push, err)
+			}
+		}
+	}
 	call.MaxOutputs = 0
 	if _, err := rules.Start(call, []byte(body)); reason("Start", err) != "Start: invalid outputs value!" {
 		t.Error(err)

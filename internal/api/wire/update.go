@@ -32,7 +32,7 @@ type updateOptions struct {
 func (r *Rules) Update(c Call, plan session.Plan, options jsontext.Value) (Update, error) {
 	c.Mode = plan.Mode
 	if plan.Push > 0 {
-		c.MaxOutputs = plan.Push // as many as there were
+		c.MaxOutputs = max(c.MaxOutputs, plan.Push) // as many as there are, whatever the app may have by now
 	}
 	var o updateOptions
 	if err := r.request(c, r.Table.Requests["update"], options, &o); err != nil {
