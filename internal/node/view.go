@@ -122,7 +122,7 @@ func (v *view) failed() bool {
 		return false
 	}
 	switch v.reason {
-	case spool.EndRefused, spool.EndUnreached, spool.EndFault:
+	case spool.EndRefused, spool.EndUnreached, spool.EndFault, spool.EndEngine, spool.EndPageAccess, spool.EndPageReady:
 		return true
 	}
 	return false

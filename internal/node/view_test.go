@@ -55,6 +55,8 @@ func TestApply(t *testing.T) {
 		{"all at once", session.Starting, []spool.Fact{opened, ready, slice, stopped}, progress{shipped: true}, want{session.Done, 8, session.UploadUploaded, true, "stop"}},
 		{"wrong key", session.Starting, []spool.Fact{opened, ended(spool.EndRefused, false)}, progress{}, want{session.Failed, 20, session.UploadUnknown, false, "refused"}},
 		{"no server", session.Starting, []spool.Fact{opened, ended(spool.EndUnreached, false)}, progress{}, want{session.Failed, 20, session.UploadUnknown, false, "unreached"}},
+		{"no page", session.Starting, []spool.Fact{opened, ended(spool.EndPageAccess, false)}, progress{}, want{session.Failed, 20, session.UploadUnknown, false, "access_url_failed"}},
+		{"page beyond a limit", session.Recording, []spool.Fact{opened, ready, slice, ended(spool.EndCapability, true)}, progress{shipped: true}, want{session.Done, 8, session.UploadUploaded, true, "capability_limit"}},
 		{"key changed while recording", session.Recording, []spool.Fact{opened, ready, slice, ended(spool.EndRefused, true)}, progress{shipped: true}, want{session.Done, 8, session.UploadUploaded, true, "refused"}},
 		{"full disk", session.Recording, []spool.Fact{opened, ready, slice, ended(spool.EndFault, true)}, progress{}, want{session.Uploading, 7, session.UploadUnknown, true, "fault"}},
 		{"worker given up", session.Recording, []spool.Fact{opened, ready, slice}, progress{failure: "died"}, want{session.Failed, 20, "", true, "died"}},

@@ -2,6 +2,7 @@ package derive
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -150,6 +151,37 @@ func webStory() *story {
 	x.then(func(d *Deriver) { d.Minute(Uploads{}, at(90)) })
 	x.then(func(d *Deriver) { d.Exit(End{Files: x.files()}, at(91)) })
 	return x
+}
+
+// TestPageStopped pins event 71 of every end (events.md 5.5).
+func TestPageStopped(t *testing.T) {
+	for reason, want := range map[string]struct {
+		code             int
+		message, details string
+	}{
+		spool.EndStop:       {0, "ok", "stopped by the user"},
+		spool.EndMaxLength:  {1, "max_recording_hour", "max recording hour is 4"},
+		spool.EndCapability: {2, "capability_limit", "the page uses something that cannot be recorded"},
+		spool.EndEngine:     {3, "start_engine_failed", "the recorder could not start"},
+		spool.EndPageReady:  {4, "page_load_timeout", "the page did not say that it is ready"},
+		spool.EndPageAccess: {5, "access_url_failed", "the page could not be opened"},
+		spool.EndFault:      {6, "recorder_error", "the recorder failed"},
+	} {
+		x := newStory(session.Web)
+		x.plan.Page = &session.Page{MaxLength: 4 * time.Hour}
+		x.fact(1, spool.Fact{Type: spool.FactEnded, Note: reason})
+		all := x.tell()
+		var got notify.PageStopped
+		if len(all) == 0 || all[len(all)-1].Type != 71 || json.Unmarshal(all[len(all)-1].Details, &got) != nil {
+			t.Fatalf("%s: %+v", reason, all)
+		}
+		if got.Code != want.code || got.Message != want.message || got.Details != want.details || got.FileList == nil {
+			t.Errorf("%s: %+v", reason, got)
+		}
+		if (len(all) == 2 && all[0].Type == 1) != (reason == spool.EndFault) {
+			t.Errorf("%s: %d events", reason, len(all))
+		}
+	}
 }
 
 func refusedStory() *story {
