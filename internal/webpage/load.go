@@ -3,9 +3,11 @@ package webpage
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,10 +21,11 @@ const (
 
 // loading is what is known of the navigation under way.
 type loading struct {
-	status   chan int // HTTP status of the document
+	status   atomic.Int64 // HTTP status of the newest document, 0 from a cache
 	document chan struct{}
 	complete chan struct{}
 	crashed  chan struct{}
+	circling chan struct{}
 	// echo: the load follows a crash, which the browser tells twice. Until the
 	// navigation is answered, the second telling of it may still come.
 	echo bool
@@ -43,10 +46,10 @@ func phoneAgent(desktop string) string {
 func (p *Page) Load(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, loadTime+paintTime)
 	defer cancel()
-	l := &loading{status: make(chan int, 8), document: make(chan struct{}, 8), complete: make(chan struct{}, 8), crashed: make(chan struct{}, 8)}
+	l := &loading{document: make(chan struct{}, 8), complete: make(chan struct{}, 8), crashed: make(chan struct{}, 8), circling: make(chan struct{}, 1)}
 	p.mu.Lock()
 	l.echo = p.crashed
-	p.loading, p.crashed, p.reached = l, false, false
+	p.loading, p.crashed, p.reached, p.hops = l, false, false, hops{}
 	session := p.session
 	p.mu.Unlock()
 	defer func() {
@@ -73,7 +76,10 @@ func (p *Page) Load(ctx context.Context) error {
 	p.mu.Lock()
 	p.reached = true
 	p.mu.Unlock()
-	return p.painted(ctx, before)
+	if err := p.painted(ctx, before, l); err != nil {
+		return err
+	}
+	return l.refused() // of the document that another led to
 }
 
 // navigate asks for the page and looks at what its server says.
@@ -94,15 +100,18 @@ func (p *Page) navigate(ctx context.Context, session string, l *loading) error {
 	case r.ErrorText != "":
 		return fmt.Errorf("%w: %s", ErrAccess, r.ErrorText)
 	}
-	select {
-	case status := <-l.status:
-		if status >= 400 {
-			return fmt.Errorf("%w: its server answers with status %d", ErrAccess, status)
-		}
-	default: // answered from a cache
+	return l.refused()
+}
+
+// refused looks at what the server said of the newest document.
+func (l *loading) refused() error {
+	if status := l.status.Load(); status >= 400 {
+		return fmt.Errorf("%w: its server answers with status %d", ErrAccess, status)
 	}
 	return nil
 }
+
+var errCircling = fmt.Errorf("%w: it leads to another page, and that to another, without end", ErrAccess)
 
 // wait returns when the page is complete, or its document is and the rest
 // takes too long.
@@ -124,6 +133,8 @@ func (l *loading) wait(ctx context.Context) error {
 			return nil
 		case <-l.crashed:
 			return fmt.Errorf("%w: it crashed", ErrSlow)
+		case <-l.circling:
+			return errCircling
 		case <-patience.C:
 			return ErrSlow
 		case <-ctx.Done():
@@ -133,24 +144,88 @@ func (l *loading) wait(ctx context.Context) error {
 }
 
 // painted waits until the page goes through two animation frames and there is a
-// picture after the first before ones.
-func (p *Page) painted(ctx context.Context, before int64) error {
+// picture after the first before ones. A page may lead to another meanwhile: then
+// the other is what has to paint.
+func (p *Page) painted(ctx context.Context, before int64, l *loading) error {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(p.cfg.Paint, paintTime))
 	defer cancel()
-	const frames = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
-	if err := p.dt.call(ctx, p.session, "Runtime.evaluate", params{"expression": frames, "awaitPromise": true}, nil); err != nil {
-		return fmt.Errorf("%w: %w", ErrBlank, err)
-	}
 	t := time.NewTicker(20 * time.Millisecond)
 	defer t.Stop()
-	for p.Windows.Commits() == before {
+	seen, animated := 0, false
+	for {
+		n, since := p.stayed()
+		if n != seen {
+			seen, animated = n, false
+		}
+		if !animated {
+			err := p.dt.call(ctx, p.session, "Runtime.evaluate", params{"expression": twoFrames, "awaitPromise": true}, nil)
+			if errors.Is(err, errGone) {
+				return fmt.Errorf("%w: %w", ErrBlank, err)
+			}
+			animated = err == nil
+		} else if since >= settled && p.Windows.Commits() != before {
+			return nil
+		}
 		select {
 		case <-t.C:
+		case <-l.circling:
+			return errCircling
+		case <-l.crashed:
+			return fmt.Errorf("%w: it crashed", ErrBlank)
 		case <-ctx.Done():
+			if seen > 2 && since < stay {
+				return errCircling
+			}
 			return fmt.Errorf("%w: %w", ErrBlank, ctx.Err())
 		}
 	}
-	return nil
+}
+
+const twoFrames = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+
+// A document that is left at once leads somewhere else. After so many in a row it
+// is a circle.
+const (
+	settled = 200 * time.Millisecond // a load ends with a document that stays so long
+	stay    = 2 * time.Second
+	mostHop = 12
+)
+
+// hops counts documents that came one after another without staying.
+type hops struct {
+	n    int
+	last time.Time
+}
+
+// add reports that there have been too many.
+func (h *hops) add(now time.Time) bool {
+	if now.Sub(h.last) >= stay {
+		h.n = 0
+	}
+	h.n, h.last = h.n+1, now
+	return h.n > mostHop
+}
+
+// stayed returns how many documents there were in a row, and for how long the
+// newest is there.
+func (p *Page) stayed() (n int, since time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.hops.n, time.Since(p.hops.last)
+}
+
+// hop notes that the window has another document.
+func (p *Page) hop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.hops.add(time.Now()) {
+		return
+	}
+	if p.loading != nil {
+		put(p.loading.circling)
+	} else if p.reached {
+		p.trouble(Circling)
+	}
 }
 
 // event takes what the browser tells. It must not wait for answers: they come
@@ -172,6 +247,10 @@ func (p *Page) event(m reply) {
 		}
 	case "Inspector.targetCrashed":
 		p.crash()
+	case "Page.frameNavigated":
+		if decode[struct{ Frame struct{ ParentID string } }](m).Frame.ParentID == "" {
+			p.hop()
+		}
 	case "Runtime.bindingCalled":
 		if decode[struct{ Name string }](m).Name == "__tapedeckReady" {
 			select {
@@ -233,10 +312,7 @@ func (p *Page) progress(m reply) {
 			Response struct{ Status int }
 		}](m)
 		if r.Type == "Document" && strings.EqualFold(r.FrameID, p.mine()) {
-			select {
-			case l.status <- r.Response.Status:
-			default:
-			}
+			l.status.Store(int64(r.Response.Status))
 		}
 	case "Page.domContentEventFired":
 		put(l.document)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -23,21 +22,12 @@ const (
 	burial     = 5 * time.Second // until the browser has noticed that a page's process is gone
 )
 
-// lookScript tells whether something should be heard, and whether a video is
-// larger than the documented limit.
-const lookScript = `(() => { let loud = false, big = false;
-for (const m of document.querySelectorAll('video,audio')) {
-  if (!m.paused && !m.ended && !m.muted && m.volume > 0 && m.readyState > 2 && m.webkitAudioDecodedByteCount > 0) loud = true;
-  if (m.videoWidth * m.videoHeight > 1920 * 1080) big = true;
-} return {loud, big}; })()`
-
 // watch looks at the page until ctx ends.
 func (p *Page) watch(ctx context.Context) {
 	every := cmp.Or(p.cfg.Beat, beat)
 	t := time.NewTicker(every)
 	defer t.Stop()
-	var quiet time.Duration
-	var in, out int64
+	w := watchman{p: p, every: every, silence: cmp.Or(p.cfg.Silence, silentSpan)}
 	for {
 		select {
 		case <-ctx.Done():
@@ -49,28 +39,51 @@ func (p *Page) watch(ctx context.Context) {
 			continue
 		}
 		if !p.loaded() {
-			quiet = 0
+			w.quiet, w.flat = 0, false
 			continue
 		}
-		loud, big, ok := p.look(ctx)
-		if !ok {
-			continue
+		if v, ok := p.ask(ctx); ok {
+			w.judge(v)
 		}
-		if big {
-			p.trouble(Resolution)
-		}
-		if quiet += every; !loud || p.Sound.Playing() {
-			quiet = 0
-		} else if quiet >= cmp.Or(p.cfg.Silence, silentSpan) {
-			quiet = 0
-			p.trouble(Silent)
-		}
-		nowIn, nowOut := p.proxy.in.Load(), p.proxy.out.Load()
-		if s := every.Seconds(); float64(nowIn-in)/s > maxDown || float64(nowOut-out)/s > maxUp {
-			p.trouble(Bandwidth)
-		}
-		in, out = nowIn, nowOut
 	}
+}
+
+// watchman is what is known from one look to the next.
+type watchman struct {
+	p       *Page
+	every   time.Duration
+	silence time.Duration
+	quiet   time.Duration // so long something should have been heard
+	told    bool          // of a silence, and nothing was heard since
+	flat    bool          // a canvas was empty the last time
+	in, out int64         // bytes so far
+}
+
+// judge tells of what is wrong with the page.
+func (w *watchman) judge(v said) {
+	if v.Big {
+		w.p.trouble(Resolution)
+	}
+	if v.Flat && w.flat { // one that falls back on something else has done so by now
+		w.p.trouble(WebGL)
+	}
+	w.flat = v.Flat
+	w.quiet += w.every
+	switch playing := w.p.Sound.Playing(); {
+	case playing:
+		w.quiet, w.told = 0, false
+	case !v.Loud:
+		w.quiet = 0
+	case w.quiet >= w.silence && !w.told:
+		// A page that is as silent after it was loaded again means it so.
+		w.quiet, w.told = 0, true
+		w.p.trouble(Silent)
+	}
+	in, out := w.p.proxy.in.Load(), w.p.proxy.out.Load()
+	if s := w.every.Seconds(); float64(in-w.in)/s > maxDown || float64(out-w.out)/s > maxUp {
+		w.p.trouble(Bandwidth)
+	}
+	w.in, w.out = in, out
 }
 
 func (p *Page) loaded() bool {
@@ -79,25 +92,15 @@ func (p *Page) loaded() bool {
 	return p.reached && !p.crashed
 }
 
-// look asks the page. One that does not answer is ended.
-func (p *Page) look(ctx context.Context) (loud, big, ok bool) {
-	ask, cancel := context.WithTimeout(ctx, cmp.Or(p.cfg.Hung, hungAfter))
+// ask looks at the page. One that does not answer is ended.
+func (p *Page) ask(ctx context.Context) (v said, ok bool) {
+	limit, cancel := context.WithTimeout(ctx, cmp.Or(p.cfg.Hung, hungAfter))
 	defer cancel()
-	var r struct {
-		Result struct{ Value json.RawMessage }
+	v, err := p.look(limit)
+	if err != nil && limit.Err() != nil && ctx.Err() == nil && p.loaded() {
+		p.end(Hung)
 	}
-	err := p.dt.call(ask, p.session, "Runtime.evaluate", params{"expression": lookScript, "returnByValue": true}, &r)
-	if err != nil {
-		if ask.Err() != nil && ctx.Err() == nil && p.loaded() {
-			p.end(Hung)
-		}
-		return false, false, false
-	}
-	var v struct{ Loud, Big bool }
-	if json.Unmarshal(r.Result.Value, &v) != nil {
-		return false, false, false
-	}
-	return v.Loud, v.Big, true
+	return v, err == nil
 }
 
 // end kills the page's process, so that it can be loaded again.
@@ -119,6 +122,7 @@ func (p *Page) end(why Trouble) {
 	select {
 	case <-p.died:
 	case <-t.C:
+		why = Gone // the browser answers no more than its page
 	}
 	p.trouble(why)
 }

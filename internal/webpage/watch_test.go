@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -69,7 +70,7 @@ func (p *Page) expect(t *testing.T, want Trouble) {
 			t.Errorf("trouble %s, want %s", got, want)
 		}
 	case <-time.After(generous):
-		t.Fatalf("nobody noticed: %s", want)
+		t.Fatalf("nobody noticed: %s at %s", want, p.cfg.URL)
 	}
 }
 
@@ -140,6 +141,9 @@ func TestPageRefused(t *testing.T) {
 	plain := stage(t, false, map[string]http.HandlerFunc{
 		"/loop":  func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/loop", http.StatusFound) },
 		"/blank": html(`addEventListener('load', () => setTimeout(() => { for (;;); }))`),
+		"/hop":   html(`location.replace('/hop?' + Math.random())`),
+		"/meta":  html(`document.write('<meta http-equiv=refresh content=0>')`),
+		"/gone":  html(`location.replace('/no/such/page')`),
 	})
 	secret := stage(t, true, map[string]http.HandlerFunc{"/": html("")})
 	cfg := config("http://127.0.0.2/", io.Discard)
@@ -151,6 +155,9 @@ func TestPageRefused(t *testing.T) {
 	}{
 		{secret.URL + "/", "ERR_CERT_AUTHORITY_INVALID", ErrAccess},
 		{plain.URL + "/loop", "ERR_TOO_MANY_REDIRECTS", ErrAccess},
+		{plain.URL + "/hop", "without end", ErrAccess},
+		{plain.URL + "/meta", "without end", ErrAccess},
+		{plain.URL + "/gone", "404", ErrAccess},
 		{plain.URL + "/blank", "painted", ErrBlank}, // its document is there, and never a picture
 	} {
 		p.cfg.URL = c.url
@@ -188,35 +195,158 @@ func TestPageMisbehaves(t *testing.T) {
 	}
 }
 
-// A page with an element that plays and is not heard has lost its sound; one
-// that is heard, or has nothing to be heard, has not.
+// A page that leads to another at once, as sign-ins do, is there when the other
+// is; one that goes around in a circle later on is noticed, and one that loads
+// itself again now and then is not.
+func TestPageLeadsOn(t *testing.T) {
+	srv := stage(t, false, map[string]http.HandlerFunc{
+		"/first":  html(`location.replace('/second')`),
+		"/second": html(`addEventListener('load', () => location.assign('/third'))`),
+		"/third":  html(`document.title = 'there'`),
+		"/later":  html(`setTimeout(() => location.reload(), 300)`),
+	})
+	p := show(t, config(srv.URL+"/first", io.Discard))
+	if err := p.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the page it leads to", func() bool { return p.eval(t.Context(), "document.title") == `"there"` })
+	p.cfg.URL = srv.URL + "/later"
+	if err := p.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.expect(t, Circling)
+	// Documents that stay for two seconds are no circle, however many there are.
+	var h hops
+	for i := range 100 {
+		if h.add(time.Unix(int64(2*i), 0)) {
+			t.Fatal("calm documents are taken for a circle")
+		}
+	}
+}
+
+// A canvas that is seen and got no WebGL is beyond what is recorded; one that
+// only tried, or falls back on something else, is not.
+func TestPageWithoutWebGL(t *testing.T) {
+	const canvas = `const c = document.createElement('canvas'); document.body.append(c);`
+	srv := stage(t, false, map[string]http.HandlerFunc{
+		"/tried": html(`document.title = 'got ' + document.createElement('canvas').getContext('webgl2'); ` + canvas + `c.getContext('webgl'); c.getContext('2d').fillRect(0, 0, 9, 9)`),
+		"/wants": html(canvas + `c.getContext('webgl')`),
+	})
+	cfg := config(srv.URL+"/tried", io.Discard)
+	cfg.Beat = 200 * time.Millisecond
+	p := show(t, cfg)
+	if err := p.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.eval(t.Context(), "document.title"); got != `"got null"` {
+		t.Errorf("%s: this browser has WebGL", got)
+	}
+	select {
+	case tr := <-p.Troubles():
+		t.Errorf("trouble %s", tr)
+	case <-time.After(time.Second):
+	}
+	p.cfg.URL = srv.URL + "/wants"
+	if err := p.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.expect(t, WebGL)
+}
+
+// part lists the browser's processes of a kind: gpu-process, renderer, a service
+// of utility, or "" for the browser itself.
+func (p *Page) part(kind string) (pids []int) {
+	for _, pid := range descendants(p.Pid()) {
+		b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+		line := string(b)
+		if kind == "" && strings.Contains(line, "--remote-debugging-pipe") && !strings.Contains(line, "--type=") ||
+			kind != "" && (strings.Contains(line, "--type="+kind) || strings.Contains(line, "--utility-sub-type="+kind)) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// What draws, plays or fetches for the page may die: the browser starts it again
+// and the page goes on. A browser that stops answering is one that is gone.
+func TestPartsOfTheBrowserDie(t *testing.T) {
+	var frames atomic.Int64
+	srv := site(t, nil)
+	cfg := config(srv.URL+"/anim.html", t.Output())
+	cfg.Beat, cfg.Hung = 300*time.Millisecond, 3*time.Second
+	cfg.Play = func(_ int64, pcm []float32) { frames.Add(int64(len(pcm) / 2)) }
+	p := show(t, cfg)
+	if err := p.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"gpu-process", "audio.mojom.AudioService", "network.mojom.NetworkService"} {
+		pids := p.part(kind)
+		if len(pids) == 0 {
+			t.Fatalf("there is no %s", kind)
+		}
+		for _, pid := range pids {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		until(t, kind+" is gone", func() bool { return len(alive(pids)) == 0 })
+		pictures, heard := p.Windows.Commits(), frames.Load()
+		until(t, "pictures after "+kind, func() bool { return p.Windows.Commits() > pictures+20 })
+		until(t, "sound after "+kind, func() bool { return frames.Load() > heard+24000 })
+		until(t, "a fetch after "+kind, func() bool {
+			return p.eval(t.Context(), "fetch('/still.html').then(r => r.status, e => 'no')") == "200"
+		})
+	}
+	for _, pid := range p.part("") {
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.expect(t, Gone)
+}
+
+// A page with an element that plays and is not heard has lost its sound, wherever
+// it keeps the element; one that is heard, or has nothing to be heard, has not.
+// A page that is as silent when it was loaded again is left alone.
 func TestPageSilent(t *testing.T) {
+	const lost = `a.loop = true; const c = new AudioContext(); a.play();
+		setTimeout(() => { c.createMediaElementSource(a).connect(c.destination); c.suspend() }, 500)`
 	srv := stage(t, false, map[string]http.HandlerFunc{
 		"/tone.wav": tone,
 		"/heard":    html(`const a = new Audio('/tone.wav'); document.body.append(a); a.loop = true; a.play()`),
 		"/still":    html(``),
-		"/lost": html(`const a = new Audio('/tone.wav'); document.body.append(a); a.loop = true; const c = new AudioContext(); a.play();
-			setTimeout(() => { c.createMediaElementSource(a).connect(c.destination); c.suspend() }, 1000)`),
+		"/lost":     html(`const a = new Audio('/tone.wav'); document.body.append(a); ` + lost),
+		"/loose":    html(`const a = new Audio('/tone.wav'); ` + lost),
+		"/shadow":   html(`const a = new Audio(); document.body.attachShadow({mode: 'closed'}).append(a); a.src = '/tone.wav'; ` + lost),
+		"/mute":     html(`const a = new Audio('/tone.wav'), c = new AudioContext({sinkId: {type: 'none'}}); c.createMediaElementSource(a).connect(c.destination); a.loop = true; a.play()`),
+		"/frame":    html(`const f = document.createElement('iframe'); f.src = '/lost'; f.allow = 'autoplay'; document.body.append(f)`),
 	})
 	cfg := config("http://127.0.0.2/", io.Discard)
-	cfg.Beat, cfg.Silence = 200*time.Millisecond, 2*time.Second
+	cfg.Beat, cfg.Silence = 200*time.Millisecond, 1500*time.Millisecond
 	p := show(t, cfg)
-	for _, path := range []string{"/heard", "/still"} {
+	load := func(path string) {
+		t.Helper()
 		p.cfg.URL = srv.URL + path
 		if err := p.Load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+	}
+	calm := func(path string) {
+		t.Helper()
+		load(path)
 		select {
 		case tr := <-p.Troubles():
 			t.Errorf("%s: trouble %s", path, tr)
-		case <-time.After(4 * time.Second):
+		case <-time.After(2500 * time.Millisecond):
 		}
 	}
-	p.cfg.URL = srv.URL + "/lost"
-	if err := p.Load(t.Context()); err != nil {
-		t.Fatal(err)
+	calm("/still")
+	calm("/heard")
+	for _, path := range []string{"/mute", "/lost", "/loose", "/shadow", "/frame"} {
+		load(path)
+		p.expect(t, Silent)
+		if path == "/mute" {
+			calm(path)
+		}
 	}
-	p.expect(t, Silent)
 }
 
 // tone is a second of 440 Hz, mono, 16 bits.

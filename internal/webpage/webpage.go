@@ -38,7 +38,9 @@ const (
 	Gone       Trouble = "browser_gone"     // the browser died: Open another
 	Greedy     Trouble = "page_memory"      // it took too much memory and was ended: Load it again
 	Silent     Trouble = "audio_silence"    // its sound vanished: Load it again
+	Circling   Trouble = "redirect_loop"    // its documents lead to one another without end
 	Resolution Trouble = "limit_resolution" // a video beyond 1920x1080
+	WebGL      Trouble = "limit_webgl"      // a canvas is empty for want of it
 	Bandwidth  Trouble = "limit_bandwidth"
 )
 
@@ -95,6 +97,7 @@ type Page struct {
 	loading *loading
 	crashed bool
 	reached bool // something was loaded: from here on there is trouble
+	hops    hops
 }
 
 // CheckURL says why an address cannot be recorded.
@@ -258,10 +261,6 @@ func (p *Page) firstPage(ctx context.Context) (string, error) {
 	}
 }
 
-// readyScript gives the page navigator.notifyReady (behaviour.md 4.1).
-const readyScript = `(() => { const tell = globalThis.__tapedeckReady; delete globalThis.__tapedeckReady;
-Object.defineProperty(Navigator.prototype, 'notifyReady', {value: function () { tell('') }}); })()`
-
 // prepare sets up the page's session.
 func (p *Page) prepare(ctx context.Context) error {
 	for _, c := range []struct {
@@ -271,7 +270,7 @@ func (p *Page) prepare(ctx context.Context) error {
 		{"Page.enable", nil}, {"Runtime.enable", nil}, {"Inspector.enable", nil},
 		{"Emulation.setFocusEmulationEnabled", params{"enabled": true}},
 		{"Runtime.addBinding", params{"name": "__tapedeckReady"}},
-		{"Page.addScriptToEvaluateOnNewDocument", params{"source": readyScript}},
+		{"Page.addScriptToEvaluateOnNewDocument", params{"source": guestScript}},
 	} {
 		if err := p.dt.call(ctx, p.session, c.method, c.p, nil); err != nil {
 			return err
