@@ -61,9 +61,8 @@ func (m *webMode) play(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case t := <-page.Troubles():
-			if end := limited(t); end != "" {
-				m.out.note(spool.Fact{Type: spool.FactPage, Note: "limit", Reason: end})
-				return &webEnd{spool.EndCapability, fmt.Errorf("the page goes beyond the limit of %s", end)}
+			if end := m.hopeless(t); end != nil {
+				return end
 			}
 			now := time.Now()
 			if mended = append(mended, now); len(mended) > webReloads && now.Sub(mended[len(mended)-1-webReloads]) < webSpan {
@@ -79,15 +78,25 @@ func (m *webMode) play(ctx context.Context) error {
 	}
 }
 
-// limited names the limit a trouble is about, in words of event 72, or "".
-func limited(t webpage.Trouble) string {
+// hopeless is the end of a page that no loading mends: it goes beyond a limit,
+// which is told as event 72, or leads around in a circle. It is nil for other
+// troubles.
+func (m *webMode) hopeless(t webpage.Trouble) error {
+	limit := ""
 	switch t {
 	case webpage.Resolution:
-		return "resolution"
+		limit = "resolution"
 	case webpage.Bandwidth:
-		return "bandwidth"
+		limit = "bandwidth"
+	case webpage.WebGL:
+		limit = "WebGL"
+	case webpage.Circling:
+		return &webEnd{spool.EndPageAccess, errors.New("the page leads to another page, and that to another, without end")}
+	default:
+		return nil
 	}
-	return ""
+	m.out.note(spool.Fact{Type: spool.FactPage, Note: "limit", Reason: limit})
+	return &webEnd{spool.EndCapability, fmt.Errorf("the page goes beyond the limit of %s", limit)}
 }
 
 // enter opens the browser and the page. Each gets a second try.
@@ -124,29 +133,47 @@ func (m *webMode) enter(ctx context.Context) error {
 	}
 }
 
-// await waits for the page to say that it is ready, if it has to.
+// await waits for the page to say that it is ready, if it has to. The second
+// time it does not, or something happens to it before it does, is the end.
 func (m *webMode) await(ctx context.Context) error {
 	if m.page.ReadyTimeout <= 0 {
 		return nil
 	}
 	for try := 1; ; try++ {
-		t := time.NewTimer(m.page.ReadyTimeout)
-		select {
-		case <-m.current().Ready():
-			t.Stop()
-			return nil
-		case <-ctx.Done():
-			t.Stop()
-			return ctx.Err()
-		case <-t.C:
+		why, err := m.missed(ctx)
+		if why == "" || err != nil {
+			return err
 		}
 		if try == 2 {
 			return &webEnd{spool.EndPageReady, fmt.Errorf("the page did not call navigator.notifyReady() within %v, twice", m.page.ReadyTimeout)}
 		}
-		m.out.note(spool.Fact{Type: spool.FactPage, Note: "reload", Reason: "page_load_timeout"})
+		m.out.note(spool.Fact{Type: spool.FactPage, Note: "reload", Reason: why})
+		if why == string(webpage.Gone) {
+			if err := m.launch(ctx); err != nil {
+				return &webEnd{spool.EndEngine, err}
+			}
+		}
 		if err := m.load(ctx); err != nil {
 			return &webEnd{spool.EndPageAccess, err}
 		}
+		m.settle()
+	}
+}
+
+// missed waits for the page once. It returns the reason for which the page has to
+// be loaded again, or "" when it is ready.
+func (m *webMode) missed(ctx context.Context) (why string, err error) {
+	page, late := m.current(), time.NewTimer(m.page.ReadyTimeout)
+	defer late.Stop()
+	select {
+	case <-page.Ready():
+		return "", nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	case t := <-page.Troubles():
+		return string(t), m.hopeless(t)
+	case <-late.C:
+		return "page_load_timeout", nil
 	}
 }
 
@@ -179,7 +206,11 @@ func (m *webMode) mend(ctx context.Context, t webpage.Trouble) error {
 			return ctx.Err()
 		}
 	}
-	return &webEnd{spool.EndFault, fmt.Errorf("the page did not come back after %s: %w", t, err)}
+	reason := spool.EndFault
+	if errors.Is(err, webpage.ErrAccess) {
+		reason = spool.EndPageAccess
+	}
+	return &webEnd{reason, fmt.Errorf("the page did not come back after %s: %w", t, err)}
 }
 
 // settle forgets the troubles of before a load, and shows the page.

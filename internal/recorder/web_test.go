@@ -3,6 +3,7 @@ package recorder
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
@@ -236,8 +237,17 @@ func keep(t *testing.T, path string) {
 	}
 }
 
+// scripted is a page with a script.
+func scripted(script string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = fmt.Fprintf(w, "<!doctype html><body><h1>a page</h1><script>%s</script>", script)
+	}
+}
+
 // A page that never says it is ready is loaded twice and given up; one that is
-// not there ends the recording with its reason. Nothing is written.
+// not there, that leads around in a circle, or that needs what is not recorded,
+// ends the recording with its reason. What was never there is not written.
 func TestWebRefusals(t *testing.T) {
 	ready := webPlan()
 	ready.Page.ReadyTimeout = time.Second
@@ -248,9 +258,16 @@ func TestWebRefusals(t *testing.T) {
 	}{
 		{"not ready", "/anim.html", spool.EndPageReady, ready, []string{"reload page_load_timeout"}},
 		{"missing", "/missing.html", spool.EndPageAccess, webPlan(), nil},
+		{"circling", "/around", spool.EndPageAccess, webPlan(), nil},
+		{"circling later", "/later", spool.EndPageAccess, webPlan(), []string{"started"}},
+		{"WebGL", "/gl", spool.EndCapability, webPlan(), []string{"started", "limit WebGL"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := newWebStage(t, c.plan, c.path)
+			s := tunedWebStage(t, c.plan, c.path, map[string]http.HandlerFunc{
+				"/around": scripted(`location.replace('/around?' + Math.random())`),
+				"/later":  scripted(`setTimeout(() => location.reload(), 600)`),
+				"/gl":     scripted(`const c = document.createElement('canvas'); document.body.append(c); c.getContext('webgl2')`),
+			}, func(c *webpage.Config) { c.Beat = 500 * time.Millisecond })
 			select {
 			case err := <-s.end:
 				var end *webEnd
@@ -260,7 +277,7 @@ func TestWebRefusals(t *testing.T) {
 			case <-time.After(3 * time.Minute):
 				t.Fatal("it goes on and on")
 			}
-			if !slices.Equal(s.noted(), c.notes) || s.mode.Recorded() {
+			if !slices.Equal(s.noted(), c.notes) || s.mode.Recorded() != slices.Contains(c.notes, "started") {
 				t.Errorf("noted %q, recorded %v", s.noted(), s.mode.Recorded())
 			}
 		})

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -67,6 +69,73 @@ func TestWebHang(t *testing.T) {
 	}
 }
 
+// A recording that begins on hold opens its page and writes nothing until it is
+// let go. A browser that is killed later is started anew, and event 73 told of.
+// All the while another MP4 begins after maxVideoDuration, where the last ends.
+func TestWebGone(t *testing.T) {
+	plan := webPlan()
+	plan.Page.OnHold, plan.Page.MaxVideo = true, 4*time.Second
+	s := newWebStage(t, plan, "/anim.html")
+	s.rolling()
+	<-time.After(2 * time.Second)
+	if s.mode.Recorded() {
+		t.Error("it is on hold and was recorded")
+	}
+	s.mode.Hold(false)
+	<-time.After(2 * time.Second)
+	b, ok := s.mode.current().(browser)
+	if !ok {
+		t.Fatalf("the recording ended: %v", <-s.end)
+	}
+	if err := syscall.Kill(b.Pid(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	gap := func(f spool.Fact) bool { return f.Type == spool.FactGap }
+	for deadline := time.Now().Add(2 * time.Minute); !slices.ContainsFunc(s.facts(), gap) && time.Now().Before(deadline); {
+		<-time.After(100 * time.Millisecond)
+	}
+	<-time.After(time.Second)
+	if films := s.finish(); len(films) < 2 {
+		t.Errorf("MP4s %v", films)
+	}
+	judgeSplit(t, s)
+	if want := []string{"started", "resumed", "reload browser_gone"}; !slices.Equal(s.noted(), want) {
+		t.Errorf("noted %q, want %q", s.noted(), want)
+	}
+	if !slices.ContainsFunc(s.facts(), gap) || !s.mode.Recorded() {
+		t.Error("no gap, or nothing recorded")
+	}
+	r, err := webclock.Read(t.Context(), filepath.Join(s.dir.Path(), "files", mixSID+"_a-b-c.m3u8"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := r.Frames[len(r.Frames)-1]
+	if _, torn, _ := r.Unique(); torn > 0 || !last.OK || last.At < 3 || len(r.Beeps) < 2 {
+		t.Errorf("%d pictures, %d torn, the last at %.1f s: %+v, %d beeps", len(r.Frames), torn, last.At, last, len(r.Beeps))
+	}
+}
+
+// judgeSplit looks at MP4s of four seconds: each begins where the one before ends.
+func judgeSplit(t *testing.T, s *webStage) {
+	t.Helper()
+	films := slices.DeleteFunc(s.facts(), func(f spool.Fact) bool { return f.Type != spool.FactClosed || f.Kind != spool.KindMP4 })
+	var end time.Duration
+	for i, f := range films {
+		info, _, _, err := probe.Scan(t.Context(), filepath.Join(s.dir.Path(), "files", f.Name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Duration(f.StartMicro) * time.Microsecond
+		if want := fmt.Sprintf("%s_a-b-c_%d.mp4", mixSID, i); f.Name != want || i > 0 && (begin-end).Abs() > 200*time.Millisecond {
+			t.Errorf("%s begins at %v, the one before ends at %v; want %s", f.Name, begin, end, want)
+		}
+		if d := info.Duration; i < len(films)-1 && (d < 4*time.Second || d > 8*time.Second) {
+			t.Errorf("%s is %v long", f.Name, d)
+		}
+		end = begin + info.Duration
+	}
+}
+
 // A page that never paints is never recorded: the browser is started a second
 // time, then the recording ends with its reason.
 func TestWebBlank(t *testing.T) {
@@ -94,18 +163,19 @@ func TestWebXvfb(t *testing.T) {
 	if _, err := exec.LookPath("Xvfb"); err != nil {
 		t.Skip(err)
 	}
-	s := tunedWebStage(t, webPlan(), "/anim.html", nil, func(c *webpage.Config) { c.Display = webpage.Xvfb })
+	plan := webPlan()
+	plan.MP4 = false
+	s := tunedWebStage(t, plan, "/anim.html", nil, func(c *webpage.Config) { c.Display = webpage.Xvfb })
 	s.rolling()
 	<-time.After(6 * time.Second)
 	files := s.finish()
 	if want := []string{"display xvfb", "started"}; !slices.Equal(s.noted(), want) {
 		t.Errorf("noted %q, want %q", s.noted(), want)
 	}
-	if len(files) != 1 {
-		t.Fatalf("files %v", files)
+	if len(files) != 0 {
+		t.Errorf("MP4s that nobody asked for: %v", files)
 	}
-	keep(t, files[0])
-	r, err := webclock.Read(t.Context(), files[0])
+	r, err := webclock.Read(t.Context(), filepath.Join(s.dir.Path(), "files", mixSID+"_a-b-c.m3u8"))
 	if err != nil {
 		t.Fatal(err)
 	}
