@@ -80,6 +80,8 @@ func choose(ctx context.Context, cfg Config, path string) string {
 	}
 	k.Display, k.Tried = Wayland, time.Now().UTC()
 	version, broken := try(ctx, cfg, path, Wayland)
+	// One that did not even say its name may be as good as any, on a slow machine.
+	slow := version == "" && errors.Is(broken, context.DeadlineExceeded)
 	if broken != nil {
 		var err error
 		if version, err = try(ctx, cfg, path, Xvfb); err != nil {
@@ -91,6 +93,9 @@ func choose(ctx context.Context, cfg Config, path string) string {
 	}
 	k.Version = version
 	cfg.Log.Info("a new browser was tried", "version", version, "display", k.Display)
+	if slow {
+		return k.Display
+	}
 	if err := k.keep(cfg.Known); err != nil {
 		cfg.Log.Warn("how this browser draws cannot be remembered", "err", err)
 	}
