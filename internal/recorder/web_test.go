@@ -258,15 +258,13 @@ func TestWebRefusals(t *testing.T) {
 	}{
 		{"not ready", "/anim.html", spool.EndPageReady, ready, []string{"reload page_load_timeout"}},
 		{"missing", "/missing.html", spool.EndPageAccess, webPlan(), nil},
-		{"circling", "/around", spool.EndPageAccess, webPlan(), nil},
-		{"circling later", "/later", spool.EndPageAccess, webPlan(), []string{"started"}},
+		{"circling", "/later", spool.EndPageAccess, webPlan(), []string{"started"}},
 		{"WebGL", "/gl", spool.EndCapability, webPlan(), []string{"started", "limit WebGL"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := tunedWebStage(t, c.plan, c.path, map[string]http.HandlerFunc{
-				"/around": scripted(`location.replace('/around?' + Math.random())`),
-				"/later":  scripted(`setTimeout(() => location.reload(), 600)`),
-				"/gl":     scripted(`const c = document.createElement('canvas'); document.body.append(c); c.getContext('webgl2')`),
+				"/later": scripted(`setTimeout(() => location.reload(), 600)`),
+				"/gl":    scripted(`const c = document.createElement('canvas'); document.body.append(c); c.getContext('webgl2')`),
 			}, func(c *webpage.Config) { c.Beat = 500 * time.Millisecond })
 			select {
 			case err := <-s.end:

@@ -146,9 +146,7 @@ func TestPageRefused(t *testing.T) {
 		"/gone":  html(`location.replace('/no/such/page')`),
 	})
 	secret := stage(t, true, map[string]http.HandlerFunc{"/": html("")})
-	cfg := config("http://127.0.0.2/", io.Discard)
-	cfg.Paint = 3 * time.Second
-	p := show(t, cfg)
+	p := show(t, config("http://127.0.0.2/", io.Discard))
 	for _, c := range []struct {
 		url, says string
 		want      error
@@ -160,7 +158,9 @@ func TestPageRefused(t *testing.T) {
 		{plain.URL + "/gone", "404", ErrAccess},
 		{plain.URL + "/blank", "painted", ErrBlank}, // its document is there, and never a picture
 	} {
-		p.cfg.URL = c.url
+		if p.cfg.URL, p.cfg.Paint = c.url, 0; c.says == "painted" {
+			p.cfg.Paint = 3 * time.Second
+		}
 		if err := p.Load(t.Context()); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %v with %s", c.url, err, c.want, c.says)
 		}

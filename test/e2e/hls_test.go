@@ -85,7 +85,7 @@ accounts:
 	raw := a.begin(session.Raw, "room", "4", rawOptions("b", 2, "hls"))
 	options = webOptions("b", site.URL+"/anim.html", "")
 	delete(options, "recordingFileConfig")
-	page := a.beginPage(options)
+	page := a.beginPage("page", options)
 	tasks := []client.Task{mix, single, raw, page}
 	writing := func(sid, not string) func() bool {
 		return func() bool {

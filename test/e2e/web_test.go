@@ -83,7 +83,7 @@ func TestWebPage(t *testing.T) {
 		url = live.URL("page")
 	}
 	s := serveWith(t, "egress:\n  allow: [127.0.0.0/8]\n")
-	task := s.beginPage(webOptions("b", site.URL+"/anim.html", url))
+	task := s.beginPage("page", webOptions("b", site.URL+"/anim.html", url))
 	rolling := func() bool {
 		w := s.page(task)
 		return len(w.Response.State) > 0 && w.Response.State[0].Payload.State == "inProgress"
@@ -136,11 +136,11 @@ func serveWith(t *testing.T, config string) *server {
 }
 
 // beginPage acquires and starts the recording of a page.
-func (s *server) beginPage(options any) client.Task {
+func (s *server) beginPage(name string, options any) client.Task {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	task := client.Task{CName: "page", UID: "900001", Mode: session.Web}
+	task := client.Task{CName: name, UID: "900001", Mode: session.Web}
 	var err error
 	if task.ResourceID, err = s.Acquire(ctx, task.CName, task.UID, map[string]any{"scene": 1}); err != nil {
 		s.t.Fatal(err)
