@@ -112,6 +112,32 @@ func (o *Output) aid(f spool.Fact, content []byte) error {
 	return nil
 }
 
+// aided reports whether aid has stored a file of that name.
+func (o *Output) aided(name string) bool {
+	o.aiding.Lock()
+	defer o.aiding.Unlock()
+	return o.aids[name]
+}
+
+// encryptedAid is aid for content that is encrypted where slices are.
+func (o *Output) encryptedAid(f spool.Fact, content []byte) error {
+	if o.crypt == nil {
+		return o.aid(f, content)
+	}
+	var b bytes.Buffer
+	w, err := o.crypt.writer(&b, f.Name)
+	if err == nil {
+		_, err = w.Write(content)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		return err
+	}
+	return o.aid(f, b.Bytes())
+}
+
 // setMap names the initialisation of a slice in fragmented MP4 in its tags. A
 // part of an encrypted file cannot be decrypted by itself: there it is a file of
 // its own.
@@ -142,20 +168,9 @@ func (s *Slice) behind(head int64) {
 func (o *Output) initTags(f spool.Fact, head []byte) ([]string, error) {
 	ext := filepath.Ext(f.Name)
 	name := strings.TrimSuffix(f.Name, ext) + initMark + ext
-	var b bytes.Buffer
-	w, err := o.crypt.writer(&b, name)
-	if err == nil {
-		_, err = w.Write(head)
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		return nil, err
-	}
-	err = o.aid(spool.Fact{
+	err := o.encryptedAid(spool.Fact{
 		Name: name, Kind: spool.KindInit, Track: f.Track, UID: f.UID, Index: f.Index, StartMicro: f.StartMicro,
-	}, b.Bytes())
+	}, head)
 	return []string{o.crypt.tag(name), playlist.MapFile(name)}, err
 }
 

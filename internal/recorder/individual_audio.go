@@ -317,7 +317,10 @@ func (s *soundSlices) open(at media.Time) error {
 		return err
 	}
 	s.slice, s.begun = slice, true
-	return s.w.begin(slice, first)
+	if err := s.w.begin(slice, first); err != nil {
+		return err
+	}
+	return s.p.joint.quiet(slice)
 }
 
 // close ends the slice at a time.

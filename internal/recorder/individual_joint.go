@@ -41,6 +41,11 @@ func (j *joint) update(final bool) error {
 	} else if j.seen = n; n == 0 {
 		return nil
 	}
+	if final {
+		if err := j.rest(); err != nil {
+			return err
+		}
+	}
 	j.final = final
 	if j.p.m.raw() {
 		return j.mpd(of(video, extWebM), of(audio, extWebM), final)
@@ -81,7 +86,7 @@ func (j *joint) m3u8(video, audio []listed, final bool) error {
 	}
 	if sound := since(audio, origin); len(sound) > 0 {
 		m.Audio = j.p.m.out.names.index(j.p.uid, typeJoint+"-audio")
-		if err := j.list(m.Audio, session.TrackAudio, sound, origin, 0, final); err != nil {
+		if err := j.list(m.Audio, session.TrackAudio, sound, origin, end, final); err != nil {
 			return err
 		}
 	}
@@ -97,18 +102,25 @@ func (j *joint) m3u8(video, audio []listed, final bool) error {
 // and stay silent meanwhile, so that a pause lasts as long as it did.
 func (j *joint) list(name, track string, list []listed, origin, end media.Time, final bool) error {
 	l := playlist.List{Comma: true, Length: j.p.m.plan.SliceLength}
+	from := origin
 	for i, s := range list {
-		from, to := s.start, s.start+s.dur
+		tags := mapsOf(s.tags)
+		if e, left, ok := j.paused(from, s); ok {
+			l.Add(e)
+			from, tags = s.start, left
+		}
+		to := s.start + s.dur
 		switch {
-		case i+1 < len(list):
+		case i+1 < len(list) && !j.p.m.out.aided(pauseName(list[i+1].name)):
 			to = list[i+1].start
-		case end > to:
-			to = end
+		case i+1 == len(list) && track == session.TrackVideo:
+			to = max(to, end)
 		}
-		if i == 0 {
-			from = origin
-		}
-		l.Add(playlist.Entry{Name: s.name, Dur: to - from, Tags: mapsOf(s.tags)})
+		l.Add(playlist.Entry{Name: s.name, Dur: to - from, Tags: tags})
+		from = to
+	}
+	if name := j.restName(list); track == session.TrackAudio && j.p.m.out.aided(name) {
+		l.Add(playlist.Entry{Name: name, Dur: end - from, Tags: j.p.m.out.crypt.tags(name, nil)})
 	}
 	return j.write(spool.Fact{
 		Name: name, Kind: spool.KindPlaylist, Track: track, StartMicro: int64(origin), Unlisted: true, Final: final,

@@ -284,7 +284,10 @@ func (v *userVideo) open(u media.Unit, changed bool) error {
 	}
 	v.writer, v.slice, v.codec = w, s, u.Codec
 	v.resumed = false
-	return w.begin(s, u, v.w, v.h, discontinuity)
+	if err := w.begin(s, u, v.w, v.h, discontinuity); err != nil || v.kind != typeVideo {
+		return err
+	}
+	return v.p.joint.pause(s, u, v.w, v.h)
 }
 
 // container returns the writer for u's codec, nil if there is none.

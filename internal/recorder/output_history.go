@@ -52,7 +52,7 @@ func readHistory(facts []spool.Fact) (*history, error) {
 				h.index(f.Index, f)
 			}
 		case spool.FactClosed:
-			if f.Kind == spool.KindInit || f.Kind == spool.KindKey {
+			if f.Kind == spool.KindInit || f.Kind == spool.KindPause || f.Kind == spool.KindKey {
 				h.aids[f.Name] = true
 				continue
 			}

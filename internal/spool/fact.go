@@ -31,8 +31,9 @@ type FileKind string
 // Kinds of files.
 const (
 	KindSlice    FileKind = "slice"
-	KindInit     FileKind = "init" // what slices in encrypted fragmented MP4 begin with; belongs to a playlist
-	KindKey      FileKind = "key"  // content key of an encrypted recording
+	KindInit     FileKind = "init"  // what slices in encrypted fragmented MP4 begin with; belongs to a playlist
+	KindPause    FileKind = "pause" // what the joint index plays while nothing came before a slice; belongs to a playlist
+	KindKey      FileKind = "key"   // content key of an encrypted recording
 	KindMP4      FileKind = "mp4"
 	KindPlaylist FileKind = "m3u8"
 	KindMPD      FileKind = "mpd"

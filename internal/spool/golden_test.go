@@ -30,6 +30,7 @@ func TestFactGolden(t *testing.T) {
 		{Type: spool.FactClosed, Name: sid + "_a_0.mp4", Kind: spool.KindMP4, Track: "audio_and_video", UID: "0", Size: 5, Playable: true},
 		{Type: spool.FactClosed, Name: sid + "_a.key", Kind: spool.KindKey, Size: 16, Unlisted: true},
 		{Type: spool.FactClosed, Name: sid + "_a_20231114221320123_init.mp4", Kind: spool.KindInit, Track: "video", UID: "7", Size: 688, Index: sid + "_a.m3u8", Unlisted: true},
+		{Type: spool.FactClosed, Name: sid + "_a_20231114221320123_pause.ts", Kind: spool.KindPause, Track: "audio", UID: "7", Size: 3008, Index: sid + "_a.m3u8", StartMicro: 4_000_000, Unlisted: true},
 		{Type: spool.FactIndex, Name: sid + "_a.m3u8", Kind: spool.KindPlaylist, Track: "video", UID: "7", Playable: true, Final: true, Unlisted: true},
 		{Type: spool.FactEnded, Note: spool.EndStop, Recorded: true, At: 1_700_000_100_000_001},
 	}

@@ -240,7 +240,7 @@ func (c *cargo) needs(i *item) []*item {
 			}
 			switch s.fact.Kind {
 			case spool.KindKey: // every playlist names it
-			case spool.KindSlice, spool.KindInit:
+			case spool.KindSlice, spool.KindInit, spool.KindPause:
 				if s.fact.Index != i.name && (c.lists[i.name] || s.fact.UID != i.fact.UID) {
 					continue
 				}

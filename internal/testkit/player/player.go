@@ -24,6 +24,13 @@ type Range struct {
 	End   float64 `json:"end"`
 }
 
+// Part is a slice as the player put it on its timeline, which begins with the
+// playlist, in seconds.
+type Part struct {
+	Name string `json:"name"`
+	Range
+}
+
 // Report is what happened.
 type Report struct {
 	Ended    bool     `json:"ended"`    // the browser said that it played to the end
@@ -34,6 +41,7 @@ type Report struct {
 	Played   []Range  `json:"played"`   // media that was played
 	Fatal    []string `json:"fatal"`    // errors after which hls.js gave up
 	Repaired []string `json:"repaired"` // errors it got over by itself
+	Parts    []Part   `json:"parts"`    // as they were buffered
 	Frames   int      `json:"frames"`   // pictures decoded
 	Dropped  int      `json:"dropped"`  // of them not shown in time, which fast play causes
 	W        int      `json:"width"`

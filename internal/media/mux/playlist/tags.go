@@ -57,16 +57,17 @@ func Rotate(w, h, rot int, at time.Time) string {
 // IsTrackEvent reports whether a tag line is a TrackEvent.
 func IsTrackEvent(tag string) bool { return strings.HasPrefix(tag, trackEvent) }
 
-const mapTag = "#EXT-X-MAP:"
+// MapTag is what a Map begins with.
+const MapTag = "#EXT-X-MAP:"
 
 // Map is the tag before a slice in fragmented MP4, which begins with its own
 // initialisation of so many bytes (RFC 8216 4.3.2.5).
 func Map(slice string, head int64) string {
-	return fmt.Sprintf("%sURI=\"%s\",BYTERANGE=\"%d@0\"", mapTag, slice, head)
+	return fmt.Sprintf("%sURI=\"%s\",BYTERANGE=\"%d@0\"", MapTag, slice, head)
 }
 
 // MapFile is Map where the initialisation is a file of its own.
-func MapFile(name string) string { return fmt.Sprintf("%sURI=\"%s\"", mapTag, name) }
+func MapFile(name string) string { return fmt.Sprintf("%sURI=\"%s\"", MapTag, name) }
 
 const rangeTag = "#EXT-X-BYTERANGE:"
 
@@ -76,5 +77,5 @@ func Behind(head, size int64) string { return fmt.Sprintf("%s%d@%d", rangeTag, s
 
 // IsMap reports whether a tag line is a Map or a Behind.
 func IsMap(tag string) bool {
-	return strings.HasPrefix(tag, mapTag) || strings.HasPrefix(tag, rangeTag)
+	return strings.HasPrefix(tag, MapTag) || strings.HasPrefix(tag, rangeTag)
 }
