@@ -83,6 +83,7 @@ func (v *webmVideo) begin(s *Slice, _ media.Unit, w, h int, _ bool) (err error) 
 		cfg.Base = webmBase + v.start
 	}
 	v.w, err = webm.New(s.stream(), cfg)
+	s.head = s.Size()
 	return err
 }
 
@@ -158,6 +159,7 @@ func (w *webmSound) ext() string { return extWebM }
 func (w *webmSound) begin(s *Slice, _ bool) (err error) {
 	w.start = s.Start()
 	w.w, err = webm.New(s.stream(), webm.Config{Codec: media.Opus, Channels: w.channels, Base: webmBase + w.start})
+	s.head = s.Size()
 	return err
 }
 

@@ -169,9 +169,13 @@ func (j *joint) codecs() string {
 }
 
 // head returns the size of a slice's header. A worker that goes on with a
-// recording may find the file shipped and removed: then it is as large as
-// another's, 0 as long as there is none.
+// recording reads it in the file; where that is shipped and removed it is as large
+// as another's, 0 as long as there is none.
 func (j *joint) head(s listed) int64 {
+	if s.head > 0 {
+		j.usual = s.head
+		return s.head
+	}
 	if n, known := j.heads[s.name]; known {
 		return n
 	}

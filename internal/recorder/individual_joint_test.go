@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -101,5 +102,19 @@ func TestJointMPD(t *testing.T) {
 	}
 	if _, err := os.Stat(d.path(d.index(7, "av"))); err == nil {
 		t.Error("there is a joint M3U8 too, without TS slices")
+	}
+	// Slices may be shipped and gone as soon as they are closed.
+	p := d.mode.(*individual).users[7]
+	all := append(p.index(typeVideo).slices(), p.index(typeAudio).slices()...)
+	want := newJoint(p).segments(all)
+	for _, s := range all {
+		if err := os.Remove(d.path(s.name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, g := range newJoint(p).segments(all) {
+		if g.Head == 0 || g.Head != want[i].Head || !strings.Contains(string(b), fmt.Sprintf(`media="%s" mediaRange="%d-`, g.Name, g.Head)) {
+			t.Errorf("the header of %s, which is gone, is known as %d bytes", g.Name, g.Head)
+		}
 	}
 }

@@ -109,5 +109,5 @@ func (i *Index) restore(f spool.Fact) {
 	if stamp := i.out.At(start); stamp.After(i.stamp) {
 		i.stamp = stamp
 	}
-	i.add(listed{f.Name, start, media.Time(f.DurMicro), f.Size, f.Tags})
+	i.add(listed{name: f.Name, start: start, dur: media.Time(f.DurMicro), size: f.Size, tags: f.Tags})
 }

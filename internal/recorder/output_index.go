@@ -45,6 +45,7 @@ type listed struct {
 	name       string
 	start, dur media.Time
 	size       int64 // bytes
+	head       int64 // of them, WebM: the header; 0: not known
 	tags       []string
 }
 

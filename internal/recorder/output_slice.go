@@ -17,6 +17,7 @@ type Slice struct {
 	enc   *hls.Writer // before part; nil: not encrypted
 	name  string
 	start media.Time
+	head  int64 // bytes of the header, WebM
 	tags  []string
 }
 
@@ -85,7 +86,7 @@ func (s *Slice) close(dur media.Time, final bool) error {
 	if err := s.index.out.closed(f, info); err != nil {
 		return err
 	}
-	return s.index.listNow(listed{s.name, s.start, dur, info.Size, s.tags}, final)
+	return s.index.listNow(listed{name: s.name, start: s.start, dur: dur, size: info.Size, head: s.head, tags: s.tags}, final)
 }
 
 // Discard removes the slice, for one that holds nothing.
