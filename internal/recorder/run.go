@@ -110,8 +110,11 @@ func (r *recording) run() (reason string, cause error) {
 	modeCtx, drain := context.WithCancel(context.Background())
 	defer drain()
 
-	if m := r.plan.Mode; m == session.Individual || m == session.Raw {
+	switch r.plan.Mode {
+	case session.Individual, session.Raw:
 		go fitThreads(modeCtx)
+	case session.Web:
+		go oneThread(modeCtx)
 	}
 	srcEnd := make(chan error, 1)
 	go func() { srcEnd <- r.src.Run(srcCtx, r.handle) }()

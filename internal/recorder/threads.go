@@ -55,6 +55,16 @@ func fitThreads(ctx context.Context) {
 	}
 }
 
+// oneThread lets one thread run Go, beside one that encodes, and memory be
+// collected less often, until ctx ends: what a page's recording does besides
+// encoding is little.
+func oneThread(ctx context.Context) {
+	runtime.GOMAXPROCS(1)
+	defer runtime.SetDefaultGOMAXPROCS()
+	defer debug.SetGCPercent(debug.SetGCPercent(collectAt))
+	<-ctx.Done()
+}
+
 // threadsFor is how many threads there should be where there are procs now and
 // so many processors' time is used.
 func threadsFor(procs, most int, used float64) int {

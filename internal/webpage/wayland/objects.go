@@ -53,7 +53,7 @@ func (c *client) drop(id uint32, o *object) {
 	switch o.kind {
 	case "wl_surface":
 		c.s.unmap(o.surface)
-		o.surface.shown = nil
+		o.surface.take(nil)
 		o.surface.dead = true
 	case "wl_subsurface", "xdg_popup", "xdg_toplevel":
 		c.s.unmap(o.surface)

@@ -27,7 +27,7 @@ func (s *Server) Draw(paint Painter) bool {
 	layers := s.layers(r)
 	if one := sole(layers, r); one != nil {
 		a := one.area()
-		paint(one.shown.row(r.x0-a.x0, r.y0-a.y0), one.shown.w*4, r.x0, r.y0, r.x1-r.x0, r.y1-r.y0)
+		paint(one.shown.row(r.x0-a.x0, r.y0-a.y0), one.shown.stride, r.x0, r.y0, r.x1-r.x0, r.y1-r.y0)
 	} else {
 		s.compose(layers, r, paint)
 	}
@@ -70,7 +70,7 @@ func sole(layers []*surface, r rect) *surface {
 	}
 	top := layers[len(layers)-1]
 	w, h := top.size()
-	opaque := top.shown.opaque || len(layers) == 1
+	opaque := top.shown.opaque() || len(layers) == 1
 	if !opaque || top.area().and(r) != r || w != top.shown.w || h != top.shown.h {
 		return nil
 	}
@@ -86,7 +86,7 @@ func (s *Server) compose(layers []*surface, r rect, paint Painter) {
 	pix := s.scratch[:w*h*4]
 	clear(pix)
 	for i, l := range layers {
-		l.blend(pix, r, i == 0 || l.shown.opaque)
+		l.blend(pix, r, i == 0 || l.shown.opaque())
 	}
 	paint(pix, w*4, r.x0, r.y0, w, h)
 }

@@ -74,5 +74,7 @@ func (b *buffer) check() error {
 	return nil
 }
 
+func (b *buffer) opaque() bool { return b.format == formatXRGB }
+
 // row returns the memory from pixel x, y on.
 func (b *buffer) row(x, y int) []byte { return b.pool.mem[b.off+y*b.stride+4*x:] }

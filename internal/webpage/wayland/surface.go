@@ -41,7 +41,7 @@ type surface struct {
 		callbacks []uint32
 		feedback  []uint32
 	}
-	shown     *picture // nil: nothing
+	shown     *buffer // nil: nothing
 	callbacks []uint32
 	feedback  []uint32
 	early     int // callbacks that may still be answered before the next tick
@@ -58,37 +58,21 @@ type surface struct {
 	configured bool
 }
 
-// picture is a surface's content in memory of our own: the browser gets its
-// buffers back at once, or it waits for them.
-type picture struct {
-	pix    []byte // B, G, R, A
-	w, h   int
-	opaque bool
-}
-
-// row returns the pixels from x, y on.
-func (p *picture) row(x, y int) []byte { return p.pix[(y*p.w+x)*4:] }
-
-// take copies what changed out of a buffer and gives the buffer back. No buffer
-// is no content.
-func (s *surface) take(b *buffer, changed rect) {
-	if b == nil {
-		s.shown = nil
+// take makes b the surface's content; nil is none. The browser gets back the
+// buffer that was there, and draws into that one meanwhile.
+func (s *surface) take(b *buffer) {
+	old := s.shown
+	if b != nil {
+		b.pool.refs++
+	}
+	s.shown = b
+	if old == nil {
 		return
 	}
-	p := s.shown
-	if p == nil || p.w != b.w || p.h != b.h {
-		p = &picture{w: b.w, h: b.h, pix: make([]byte, b.w*b.h*4)}
-		s.shown, changed = p, rect{0, 0, b.w, b.h}
+	if old != b && !old.gone {
+		old.c.event(old.id, 0) // wl_buffer.release
 	}
-	p.opaque = b.format == formatXRGB
-	changed = changed.and(rect{0, 0, b.w, b.h})
-	if n := (changed.x1 - changed.x0) * 4; n > 0 {
-		for y := changed.y0; y < changed.y1; y++ {
-			copy(p.row(changed.x0, y)[:n], b.row(changed.x0, y))
-		}
-	}
-	b.c.event(b.id, 0) // wl_buffer.release
+	old.pool.release()
 }
 
 // size returns how many pixels of the output the surface takes.
@@ -179,7 +163,7 @@ func (c *client) commit(s *surface) {
 		if p.buffer != nil && p.buffer.gone {
 			p.buffer = nil
 		}
-		s.take(p.buffer, s.inBuffer(p.damage, p.pixels))
+		s.take(p.buffer)
 		if p.buffer != nil {
 			c.s.commits++
 		}
@@ -195,16 +179,6 @@ func (c *client) commit(s *surface) {
 		s.early--
 		c.answer(s, c.s.now)
 	}
-}
-
-// inBuffer is what two kinds of damage cover of a buffer. A surface that is
-// scaled by a viewport is copied as a whole.
-func (s *surface) inBuffer(window, pixels rect) rect {
-	if s.view.w > 0 && !window.empty() {
-		return rect{0, 0, 16384, 16384}
-	}
-	k := s.scale
-	return pixels.or(rect{window.x0 * k, window.y0 * k, window.x1 * k, window.y1 * k})
 }
 
 // unit is how many pixels of the output a unit of the surface takes.
