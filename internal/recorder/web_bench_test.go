@@ -59,10 +59,10 @@ func TestWebCost(t *testing.T) {
 
 func webCost(t *testing.T, page string) {
 	var ours, theirs, ourRates, theirRates []float64
-	for range 3 {
-		cores, rate := usual(t, page)
+	for round := range 3 {
+		cores, rate := usual(t, page, round)
 		theirs, theirRates = append(theirs, cores), append(theirRates, rate)
-		cores, rate = own(t, page)
+		cores, rate = own(t, page, round)
 		ours, ourRates = append(ours, cores), append(ourRates, rate)
 	}
 	a, b := middle(theirs), middle(ours)
@@ -99,8 +99,8 @@ func rate(t *testing.T, page, list string) float64 {
 
 // own returns the processor time of a second of our recording, and how many
 // different pictures it holds.
-func own(t *testing.T, page string) (cores, unique float64) {
-	t.Run("ours-"+page, func(t *testing.T) {
+func own(t *testing.T, page string, round int) (cores, unique float64) {
+	t.Run("ours-"+strconv.Itoa(round), func(t *testing.T) {
 		plan := webPlan()
 		plan.MP4, plan.Page.AudioProfile = false, 1
 		s := newWebStage(t, plan, "/"+page+".html")
@@ -119,8 +119,8 @@ func own(t *testing.T, page string) (cores, unique float64) {
 }
 
 // usual is own for the way most recorders of pages go.
-func usual(t *testing.T, page string) (cores, unique float64) {
-	t.Run("usual-"+page, func(t *testing.T) {
+func usual(t *testing.T, page string, round int) (cores, unique float64) {
+	t.Run("usual-"+strconv.Itoa(round), func(t *testing.T) {
 		files, clip := http.FileServer(http.Dir("../webpage/testdata")), http.FileServer(http.Dir(os.Getenv("TAPEDECK_TEST_CLIPS")))
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, ".webm") {
