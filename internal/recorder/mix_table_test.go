@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -236,7 +235,6 @@ func decodeAlone(b *testing.B, shots []footage) float64 {
 			if _, err := d.Decode(inputs[k].Frames[i].Data); err != nil {
 				b.Fatal(err)
 			}
-			runtime.Gosched() // as the mode does
 		}
 	}
 	return cpuSeconds() - before
@@ -270,7 +268,6 @@ func encodeAlone(b *testing.B, f form, shots []footage, regions []layout.Region)
 		if _, err := e.Encode(c, i, i == 0); err != nil {
 			b.Fatal(err)
 		}
-		runtime.Gosched() // as the mode does
 		cost += cpuSeconds() - before
 	}
 	return cost

@@ -2,7 +2,6 @@ package recorder
 
 import (
 	"log/slog"
-	"runtime"
 	"slices"
 
 	"tapedeck/internal/channel"
@@ -224,9 +223,6 @@ func (v *mixVideo) play(now, until media.Time, draw bool) {
 				u.shown.settle()
 				u.moves()
 			}
-			// A mix that is busy runs for many milliseconds. Unless it yields, Go's
-			// monitor thread wakes thousands of times a second to take its processor.
-			runtime.Gosched()
 		}
 		if at >= 0 {
 			v.stand(uid, u, now)
