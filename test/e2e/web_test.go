@@ -113,7 +113,10 @@ func TestWebPage(t *testing.T) {
 		now := workers(s.data)
 		return len(now) == 1 && now[0] != old[0]
 	})
-	<-time.After(3 * time.Second)
+	s.eventually("it has pictures", time.Minute, func() bool {
+		_, size := largest(t, filepath.Join(s.data, "spool", task.SID, "files"), "*_1.mp4.part")
+		return size > 128<<10
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if _, err := s.Stop(ctx, task, false); err != nil {
