@@ -174,6 +174,22 @@ func (o *Output) initTags(f spool.Fact, head []byte) ([]string, error) {
 	return []string{o.crypt.tag(name), playlist.MapFile(name)}, err
 }
 
+// mapTS has the playlist say of a recovered slice in TS how it is read
+// (userVideo.declare).
+func (o *Output) mapTS(f *spool.Fact) error {
+	if filepath.Ext(f.Name) != extTS || slices.ContainsFunc(f.Tags, playlist.IsMap) {
+		return nil
+	}
+	head := (&tsVideo{}).head()
+	if o.crypt == nil {
+		f.Tags = append(slices.Clip(f.Tags), playlist.Map(f.Name, int64(len(head))))
+		return nil
+	}
+	tags, err := o.initTags(*f, head)
+	f.Tags = withMap(f.Tags, tags)
+	return err
+}
+
 // withMap puts the tags of an initialisation before the key of the slice, which
 // counts for what follows it.
 func withMap(tags, more []string) []string {

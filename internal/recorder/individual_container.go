@@ -46,6 +46,9 @@ type videoWriter interface {
 	// begin opens the container; u is the key frame, or forced cut, that comes first.
 	begin(s *Slice, u media.Unit, w, h int, discontinuity bool) error
 	write(u media.Unit) error
+	// head is what players need to read the slice that was begun, where the playlist
+	// can say so (RFC 8216 4.3.2.5); nil: it cannot.
+	head() []byte
 	// end completes the container of a slice of length dur.
 	end(dur media.Time) error
 }
@@ -65,6 +68,13 @@ func (v *tsVideo) write(u media.Unit) error {
 }
 
 func (v *tsVideo) end(media.Time) error { return v.w.End() }
+
+// head is a PAT and a PMT.
+func (v *tsVideo) head() []byte {
+	var b bytes.Buffer
+	_ = ts.New(ts.Config{Video: true, VideoCodec: media.H264}).Begin(&b, true) // a buffer takes all
+	return b.Bytes()
+}
 
 // webmVideo writes VP8 as it comes, one file a slice.
 type webmVideo struct {
@@ -93,13 +103,14 @@ func (v *webmVideo) write(u media.Unit) error {
 
 func (v *webmVideo) end(dur media.Time) error { return v.w.Close(dur) }
 
+func (v *webmVideo) head() []byte { return nil }
+
 // mp4Video writes VP9, AV1 or H.265 as it comes, one file a slice, with the
 // recording's time.
 type mp4Video struct {
 	codec media.Codec
 	s     *Slice
 	w     *mp4.Fragments
-	head  []byte // that the playlist named last
 }
 
 func (v *mp4Video) ext() string { return extMP4 }
@@ -110,21 +121,17 @@ func (v *mp4Video) begin(s *Slice, u media.Unit, w, h int, _ bool) (err error) {
 		av1c = webm.AV1Private(u.Data)
 	}
 	v.s = s
-	if v.w, err = mp4.NewFragments(s, v.codec, w, h, u.Data, av1c); err != nil {
-		return err
-	}
-	if !bytes.Equal(v.head, v.w.Head()) {
-		v.head = v.w.Head()
-		return s.setMap(v.head)
-	}
-	return nil
+	v.w, err = mp4.NewFragments(s, v.codec, w, h, u.Data, av1c)
+	return err
 }
+
+func (v *mp4Video) head() []byte { return v.w.Head() }
 
 func (v *mp4Video) write(u media.Unit) error { return v.w.Frame(ts.PTS(u.PTS), u.Key, u.Data) }
 
 func (v *mp4Video) end(dur media.Time) error {
 	err := v.w.Close(ts.PTS(v.s.Start() + dur))
-	v.s.behind(int64(len(v.head)))
+	v.s.behind(int64(len(v.head())))
 	return err
 }
 

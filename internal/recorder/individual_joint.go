@@ -104,11 +104,17 @@ func (j *joint) list(name, track string, list []listed, origin, end media.Time, 
 	l := playlist.List{Comma: true, Length: j.p.m.plan.SliceLength}
 	from := origin
 	for i, s := range list {
+		var before []string
+		if i > 0 && filepath.Ext(s.name) != filepath.Ext(list[i-1].name) {
+			before = []string{playlist.Discontinuity()} // another container (RFC 8216 4.3.2.3)
+		}
 		tags := mapsOf(s.tags)
 		if e, left, ok := j.paused(from, s); ok {
+			e.Tags = append(before, e.Tags...)
 			l.Add(e)
-			from, tags = s.start, left
+			from, tags, before = s.start, left, nil
 		}
+		tags = append(before, tags...)
 		to := s.start + s.dur
 		switch {
 		case i+1 < len(list) && !j.p.m.out.aided(pauseName(list[i+1].name)):

@@ -1,7 +1,9 @@
 package recorder
 
 import (
+	"bytes"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"tapedeck/internal/channel"
@@ -51,6 +53,7 @@ type userVideo struct {
 	last    media.Time // PTS of the newest frame
 	written media.Time // PTS of the newest frame in a file
 	steps   []media.Time
+	head    []byte     // that the playlist named last, of this or another container
 	waiting bool       // nothing is taken before a key frame
 	asked   media.Time // when a key frame was last asked for
 	resumed bool       // the next slice follows an interruption
@@ -284,10 +287,24 @@ func (v *userVideo) open(u media.Unit, changed bool) error {
 	}
 	v.writer, v.slice, v.codec = w, s, u.Codec
 	v.resumed = false
-	if err := w.begin(s, u, v.w, v.h, discontinuity); err != nil || v.kind != typeVideo {
+	if err := w.begin(s, u, v.w, v.h, discontinuity); err != nil {
+		return err
+	}
+	if err := v.declare(s, w.head()); err != nil || v.kind != typeVideo {
 		return err
 	}
 	return v.p.joint.pause(s, u, v.w, v.h)
+}
+
+// declare has the playlist say how the slice is read, where that has changed. What
+// it has said once goes on for all that follows: so a playlist needs it for TS
+// as well, once it has slices in fragmented MP4.
+func (v *userVideo) declare(s *Slice, head []byte) error {
+	if head == nil || bytes.Equal(head, v.head) || filepath.Ext(s.name) == extTS && !s.index.mapped() {
+		return nil
+	}
+	v.head = head
+	return s.setMap(head)
 }
 
 // container returns the writer for u's codec, nil if there is none.

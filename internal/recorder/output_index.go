@@ -97,6 +97,13 @@ func (i *Index) StartTags(start media.Time) []string {
 	return tags
 }
 
+// mapped reports whether the playlist says of a slice how it is read.
+func (i *Index) mapped() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.list.Mapped()
+}
+
 // Begin opens the next slice. start is the time of its first sample, ext is
 // ".ts" or ".webm", tags are the lines before its EXTINF. The first slice of an
 // incarnation gets the StartTags that tags lacks.

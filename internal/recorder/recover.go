@@ -61,6 +61,9 @@ func (o *Output) recoverPart(f spool.Fact) error {
 	default:
 		dur, err = salvage(part, &f)
 	}
+	if err == nil && f.Kind == spool.KindSlice && o.indexes[f.Index].mapped() {
+		err = o.mapTS(&f)
+	}
 	if errors.Is(err, errEmpty) {
 		o.log.Warn("a file of the worker before could not be recovered", "file", f.Name, "bytes", part.Size())
 		o.note(spool.Fact{Type: spool.FactGap, UID: f.UID, Note: fmt.Sprintf("%s was being written when the worker ended and holds nothing whole", f.Name)})

@@ -34,6 +34,9 @@ type List struct {
 // sound (RFC 8216 7).
 const mapVersion = 6
 
+// Mapped reports whether a slice has a Map tag.
+func (l *List) Mapped() bool { return l.mapped }
+
 // Add appends a slice.
 func (l *List) Add(e Entry) {
 	l.mapped = l.mapped || slices.ContainsFunc(e.Tags, IsMap)
