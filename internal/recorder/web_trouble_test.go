@@ -94,7 +94,7 @@ func TestWebGone(t *testing.T) {
 	for deadline := time.Now().Add(2 * time.Minute); !slices.ContainsFunc(s.facts(), gap) && time.Now().Before(deadline); {
 		<-time.After(100 * time.Millisecond)
 	}
-	<-time.After(time.Second)
+	<-time.After(4 * time.Second) // long enough for another MP4
 	if films := s.finish(); len(films) < 2 {
 		t.Errorf("MP4s %v", films)
 	}

@@ -69,6 +69,11 @@ func (p *Page) Load(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	l.echo = false
+	p.hops = hops{n: 1, last: time.Now()} // what was shown before went on until now
+	select {
+	case <-l.circling:
+	default:
+	}
 	p.mu.Unlock()
 	if err := l.wait(ctx); err != nil {
 		return err
