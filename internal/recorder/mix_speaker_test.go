@@ -1,6 +1,8 @@
 package recorder
 
 import (
+	"maps"
+	"slices"
 	"testing"
 
 	"tapedeck/internal/media"
@@ -14,7 +16,8 @@ func TestSpeakers(t *testing.T) {
 	hear := func(length media.Time, levels map[uint32]float32) uint32 {
 		var last uint32
 		for end := now + length; now < end; now += 20 * milli {
-			for uid, v := range levels {
+			for _, uid := range slices.Sorted(maps.Keys(levels)) {
+				v := levels[uid]
 				pcm := make([]float32, 960)
 				for i := range pcm {
 					pcm[i] = v * float32(1-2*(i&1))
