@@ -192,7 +192,7 @@ const twoFrames = "new Promise(done => requestAnimationFrame(() => requestAnimat
 // is a circle.
 const (
 	settled = 200 * time.Millisecond // a load ends with a document that stays so long
-	stay    = 2 * time.Second
+	stay    = time.Second
 	mostHop = 12
 )
 

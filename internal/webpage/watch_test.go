@@ -213,10 +213,10 @@ func TestPageLeadsOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.expect(t, Circling)
-	// Documents that stay for two seconds are no circle, however many there are.
+	// Documents that stay for a second are no circle, however many there are.
 	var h hops
 	for i := range 100 {
-		if h.add(time.Unix(int64(2*i), 0)) {
+		if h.add(time.Unix(int64(i), 0)) {
 			t.Fatal("calm documents are taken for a circle")
 		}
 	}
