@@ -267,7 +267,12 @@ func fetchObject(ctx context.Context, store vendor.Store, key, to string) error 
 		return err
 	}
 	defer func() { _ = in.Close() }()
-	f, err := os.Create(path + ".part")
+	return saveWhole(path, in)
+}
+
+// saveWhole writes a file that appears when it is whole.
+func saveWhole(path string, in io.Reader) error {
+	f, err := os.OpenFile(path+".part", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -275,5 +280,5 @@ func fetchObject(ctx context.Context, store vendor.Store, key, to string) error 
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(path+".part", path)
+	return os.Rename(f.Name(), path)
 }

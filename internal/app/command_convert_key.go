@@ -76,7 +76,7 @@ func decrypted(input, sid, key, to string) (string, error) {
 		return "", fmt.Errorf("%s must have %d hex digits", hlsKeyEnv, 2*hls.KeyLen)
 	}
 	for _, l := range lists {
-		if err := copyAs(filepath.Join(to, filepath.Base(l)), l, func(in io.Reader) (io.Reader, error) { return in, nil }); err != nil {
+		if err := decryptTo(to, l, nil); err != nil {
 			return "", err
 		}
 	}
@@ -85,8 +85,7 @@ func decrypted(input, sid, key, to string) (string, error) {
 		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 			continue // the conversion tells what is missing
 		}
-		err := copyAs(filepath.Join(to, name), path, func(in io.Reader) (io.Reader, error) { return hls.NewReader(in, raw, hls.IV(raw, name)) })
-		if err != nil {
+		if err := decryptTo(to, path, raw); err != nil {
 			return "", err
 		}
 	}
@@ -116,24 +115,21 @@ func namedBy(path string, names map[string]bool) (encrypted bool, err error) {
 	return encrypted, nil
 }
 
-// copyAs copies a file through a filter to one that appears when it is whole.
-func copyAs(to, from string, filter func(io.Reader) (io.Reader, error)) error {
-	in, err := os.Open(from)
+// decryptTo copies a file in the clear; without a key it is copied as it is.
+func decryptTo(to, from string, key []byte) error {
+	f, err := os.Open(from)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = in.Close() }()
-	r, err := filter(in)
-	if err != nil {
-		return err
+	defer func() { _ = f.Close() }()
+	name, in := filepath.Base(from), io.Reader(f)
+	if key != nil {
+		if in, err = hls.NewReader(f, key, hls.IV(key, name)); err != nil {
+			return err
+		}
 	}
-	f, err := os.OpenFile(to+".part", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
+	if err := saveWhole(filepath.Join(to, name), in); err != nil {
+		return fmt.Errorf("copy %s in the clear: %w", name, err)
 	}
-	_, err = io.Copy(f, r)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("decrypt %s: %w", filepath.Base(from), errors.Join(err, os.Remove(f.Name())))
-	}
-	return os.Rename(f.Name(), to)
+	return nil
 }

@@ -141,18 +141,18 @@ func (o *Output) encryptedAid(f spool.Fact, content []byte) error {
 // setMap names the initialisation of a slice in fragmented MP4 in its tags. A
 // part of an encrypted file cannot be decrypted by itself: there it is a file of
 // its own.
-func (s *Slice) setMap(head []byte) error {
-	o := s.index.out
+func (s *Slice) setMap(head []byte) (err error) {
+	s.tags, err = s.index.out.mapTags(s.fact(), head)
+	return err
+}
+
+// mapTags returns the tags of a slice with those that lead to its initialisation.
+func (o *Output) mapTags(f spool.Fact, head []byte) ([]string, error) {
 	if o.crypt == nil {
-		s.Tag(playlist.Map(s.name, int64(len(head))))
-		return nil
+		return append(slices.Clip(f.Tags), playlist.Map(f.Name, int64(len(head)))), nil
 	}
-	tags, err := o.initTags(s.fact(), head)
-	if err != nil {
-		return err
-	}
-	s.tags = withMap(s.tags, tags)
-	return nil
+	tags, err := o.initTags(f, head)
+	return withMap(f.Tags, tags), err
 }
 
 // behind leaves the initialisation out of what is played of a slice. Encrypted
@@ -176,17 +176,10 @@ func (o *Output) initTags(f spool.Fact, head []byte) ([]string, error) {
 
 // mapTS has the playlist say of a recovered slice in TS how it is read
 // (userVideo.declare).
-func (o *Output) mapTS(f *spool.Fact) error {
-	if filepath.Ext(f.Name) != extTS || slices.ContainsFunc(f.Tags, playlist.IsMap) {
-		return nil
+func (o *Output) mapTS(f *spool.Fact) (err error) {
+	if filepath.Ext(f.Name) == extTS && !slices.ContainsFunc(f.Tags, playlist.IsMap) {
+		f.Tags, err = o.mapTags(*f, (&tsVideo{}).head())
 	}
-	head := (&tsVideo{}).head()
-	if o.crypt == nil {
-		f.Tags = append(slices.Clip(f.Tags), playlist.Map(f.Name, int64(len(head))))
-		return nil
-	}
-	tags, err := o.initTags(*f, head)
-	f.Tags = withMap(f.Tags, tags)
 	return err
 }
 
@@ -232,8 +225,7 @@ func (o *Output) salvageContent(t *hls.Torn, f *spool.Fact) (media.Time, error) 
 		if _, err := t.ReadAt(head, 0); err != nil {
 			return 0, err
 		}
-		tags, err := o.initTags(*f, head)
-		f.Tags = withMap(f.Tags, tags)
+		f.Tags, err = o.mapTags(*f, head)
 		return got.Dur, err
 	}
 	return 0, errEmpty
